@@ -1,0 +1,47 @@
+// The durable log: an append-only sequence of records in segment files; what Sync() returned for survives kill -9
+// and power loss. Format: docs/formats/durable_log.md.
+//
+// Thread rule: Append and Sync from one thread; Read from any thread up to durable_end().
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace penstock::storage {
+
+struct LogOptions {
+  uint64_t segment_bytes = 64ULL << 20;
+  uint64_t max_bytes = 1ULL << 30;   // Oldest whole segments before every cursor go first; then kResourceExhausted.
+};
+
+class DurableLog {
+ public:
+  virtual ~DurableLog() = default;
+
+  // Recovers: a torn tail is cut (counted, logged), a damaged record in the middle is never served.
+  static Result<std::unique_ptr<DurableLog>> Open(const std::string& folder, const LogOptions& options);
+
+  // Returns the record's index (dense from 0). Not durable before Sync.
+  virtual Result<uint64_t> Append(ByteView record) = 0;
+  // Group commit (fdatasync). After an error the un-synced records are not acknowledged; the caller may retry.
+  virtual Status Sync() = 0;
+  virtual uint64_t durable_end() const = 0;  // One past the last durable index.
+  virtual uint64_t begin() const = 0;        // The first index still kept.
+
+  // Calls `visit` for records [from, durable_end()) until it returns false or an error.
+  virtual Status Read(uint64_t from, const std::function<bool(uint64_t index, ByteView record)>& visit) = 0;
+
+  // Named durable cursors: how far a consumer has come. Retention never passes the slowest cursor.
+  virtual Result<uint64_t> Cursor(const std::string& name) const = 0;  // 0 when new.
+  virtual Status SetCursor(const std::string& name, uint64_t index) = 0;
+  // Drops whole segments below every cursor, oldest first, until at most `max_bytes` remain.
+  virtual Status Trim() = 0;
+  virtual uint64_t bytes() const = 0;
+};
+
+}  // namespace penstock::storage

@@ -1,0 +1,82 @@
+// History: samples as plain Parquet files, one folder per data product and day, sorted by point and time, written and
+// queried through DuckDB, with the not yet written tail in memory. Layout: docs/formats/history.md.
+//
+// Thread rule: Append/Flush from one thread; queries from any thread (a small pool of connections).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/json.h"
+
+namespace penstock::storage {
+
+struct HistoryOptions {
+  uint64_t memory_limit_mb = 96;   // For DuckDB.
+  int threads = 1;
+  Duration flush_every = std::chrono::seconds(60);  // Real time between Parquet files.
+  size_t tail_rows_max = 2'000'000;                 // Earlier flush when the tail grows beyond.
+};
+
+// Equal-length columns, as telemetry::Batch has them.
+struct HistoryColumns {
+  std::span<const PointId> point;
+  std::span<const Time> source_time;
+  std::span<const Time> ingest_time;
+  std::span<const double> value;
+  std::span<const uint32_t> quality;
+  uint64_t first_sequence = 0;
+};
+
+struct HistoryRow {
+  Time time;
+  double value = 0;
+  uint32_t quality = 0;
+};
+
+// One pixel column of a trend: at most four points (first, min, max, last), gaps visible.
+struct TrendBucket {
+  Time from;
+  double first = 0, min = 0, max = 0, last = 0, mean = 0;
+  uint64_t count = 0, bad = 0;
+};
+
+class History {
+ public:
+  virtual ~History() = default;
+  static Result<std::unique_ptr<History>> Open(const std::string& folder, const HistoryOptions& options);
+  // Reads only the Parquet files (another process writes).
+  static Result<std::unique_ptr<History>> OpenReadOnly(const std::string& folder);
+
+  // Names for the files' columns: which path and product a point id has. Before its first Append.
+  virtual void NamePoint(PointId id, const std::string& path, const std::string& product) = 0;
+  virtual Status Append(const HistoryColumns& columns) = 0;
+  // Writes the tail to Parquet and fsyncs it. Afterwards everything appended is durable in files.
+  virtual Status Flush() = 0;
+  // One past the highest sequence that is safely in Parquet (from the files' metadata after a restart).
+  virtual uint64_t flushed_sequence_end() const = 0;
+
+  // Rows of one point in [from, to), by time, at most `limit` (the latest ones).
+  virtual Result<std::vector<HistoryRow>> Read(const std::string& path, Time from, Time to, size_t limit) = 0;
+  // Min/max per pixel over [from, to) in `buckets` equal steps; empty buckets are left out.
+  virtual Result<std::vector<TrendBucket>> Trend(const std::string& path, Time from, Time to, size_t buckets) = 0;
+  // Count of samples and of bad ones, first and last time, per path, in [from, to): for data readiness.
+  struct Coverage {
+    std::string path;
+    uint64_t count = 0, bad = 0;
+    Time first, last;
+    uint64_t minutes_present = 0;  // Distinct minutes with at least one good sample.
+  };
+  virtual Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from, Time to) = 0;
+  // Deletes whole days before `cutoff`; returns the number of rows gone.
+  virtual Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) = 0;
+  // Rows now in memory and in files; bytes of the files.
+  struct Size { uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0; };
+  virtual Size size() const = 0;
+};
+
+}  // namespace penstock::storage
