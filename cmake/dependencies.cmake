@@ -1,0 +1,88 @@
+# Every library from outside, once, as penstock::<name>: found by header and file name alone, included as
+# system headers, and named by its Debian package when it is missing. All that is missing is told at once.
+
+set(PENSTOCK_THIRD_PARTY "${PROJECT_SOURCE_DIR}/third_party" CACHE PATH "what tools/setup fetched")
+set_property(GLOBAL PROPERTY penstock_missing "")
+
+# dependency(<name> PACKAGE <who provides it> HEADER <file> [LIBRARIES <file>...] [DEFINES ...] [USES ...] [THIRD_PARTY])
+function(dependency name)
+  cmake_parse_arguments(ARG "THIRD_PARTY" "PACKAGE;HEADER" "LIBRARIES;DEFINES;USES" ${ARGN})
+  set(where)
+  if(ARG_THIRD_PARTY)
+    set(where PATHS "${PENSTOCK_THIRD_PARTY}/include" "${PENSTOCK_THIRD_PARTY}/include/${name}"
+                    "${PENSTOCK_THIRD_PARTY}/lib" NO_DEFAULT_PATH)
+  endif()
+  add_library(penstock_dep_${name} INTERFACE)
+  add_library(penstock::${name} ALIAS penstock_dep_${name})
+  find_path(PENSTOCK_${name}_INCLUDE "${ARG_HEADER}" ${where})
+  mark_as_advanced(PENSTOCK_${name}_INCLUDE)
+  set(found ${PENSTOCK_${name}_INCLUDE})
+  foreach(library IN LISTS ARG_LIBRARIES)
+    find_library(PENSTOCK_${name}_${library} NAMES ${library} lib${library}.so.1 ${where})
+    mark_as_advanced(PENSTOCK_${name}_${library})
+    if(PENSTOCK_${name}_${library})
+      target_link_libraries(penstock_dep_${name} INTERFACE "${PENSTOCK_${name}_${library}}")
+    else()
+      set(found FALSE)
+    endif()
+  endforeach()
+  if(NOT found)
+    set_property(GLOBAL APPEND PROPERTY penstock_missing "${name}: ${ARG_PACKAGE}")
+    return()
+  endif()
+  # /usr/include is a system folder already; naming it again would break #include_next.
+  if(NOT PENSTOCK_${name}_INCLUDE STREQUAL "/usr/include")
+    target_include_directories(penstock_dep_${name} SYSTEM INTERFACE "${PENSTOCK_${name}_INCLUDE}")
+  endif()
+  target_compile_definitions(penstock_dep_${name} INTERFACE ${ARG_DEFINES})
+  target_link_libraries(penstock_dep_${name} INTERFACE ${ARG_USES})
+endfunction()
+
+function(report_missing_dependencies)
+  get_property(missing GLOBAL PROPERTY penstock_missing)
+  if(missing)
+    list(JOIN missing "\n  " text)
+    message(FATAL_ERROR "Missing libraries (library: where it comes from):\n  ${text}\n"
+                        "tools/setup installs them all.")
+  endif()
+endfunction()
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+add_library(penstock_dep_threads INTERFACE)
+add_library(penstock::threads ALIAS penstock_dep_threads)
+target_link_libraries(penstock_dep_threads INTERFACE Threads::Threads)
+
+dependency(json        PACKAGE nlohmann-json3-dev   HEADER nlohmann/json.hpp)
+dependency(simdjson    PACKAGE libsimdjson-dev      HEADER simdjson.h          LIBRARIES simdjson)
+dependency(yaml        PACKAGE libyaml-cpp-dev      HEADER yaml-cpp/yaml.h     LIBRARIES yaml-cpp)
+dependency(cli11       PACKAGE libcli11-dev         HEADER CLI/CLI.hpp)
+dependency(fmt         PACKAGE libfmt-dev           HEADER fmt/format.h        LIBRARIES fmt)
+dependency(spdlog      PACKAGE libspdlog-dev        HEADER spdlog/spdlog.h     LIBRARIES spdlog
+           DEFINES SPDLOG_COMPILED_LIB SPDLOG_SHARED_LIB SPDLOG_FMT_EXTERNAL USES penstock::fmt penstock::threads)
+dependency(boost       PACKAGE "libboost1.81-dev or libboost1.83-dev" HEADER boost/beast.hpp
+           DEFINES BOOST_ASIO_NO_DEPRECATED BOOST_ERROR_CODE_HEADER_ONLY USES penstock::threads)
+dependency(crypto      PACKAGE libssl-dev           HEADER openssl/evp.h       LIBRARIES crypto)
+dependency(ssl         PACKAGE libssl-dev           HEADER openssl/ssl.h       LIBRARIES ssl USES penstock::crypto)
+dependency(curl        PACKAGE libcurl4-openssl-dev HEADER curl/curl.h         LIBRARIES curl)
+dependency(sqlite      PACKAGE libsqlite3-dev       HEADER sqlite3.h           LIBRARIES sqlite3)
+dependency(argon2      PACKAGE libargon2-dev        HEADER argon2.h            LIBRARIES argon2)
+dependency(zstd        PACKAGE libzstd-dev          HEADER zstd.h              LIBRARIES zstd)
+dependency(xxhash      PACKAGE libxxhash-dev        HEADER xxhash.h            LIBRARIES xxhash)
+dependency(zlib        PACKAGE zlib1g-dev           HEADER zlib.h              LIBRARIES z)
+dependency(modbus      PACKAGE libmodbus-dev        HEADER modbus/modbus.h     LIBRARIES modbus)
+dependency(mosquitto   PACKAGE libmosquitto-dev     HEADER mosquitto.h         LIBRARIES mosquitto)
+dependency(open62541   PACKAGE "libopen62541-1.4-dev (Debian trixie)" HEADER open62541/types.h LIBRARIES open62541)
+dependency(xgboost     PACKAGE libxgboost-dev       HEADER xgboost/c_api.h     LIBRARIES xgboost)
+dependency(protobuf    PACKAGE libprotobuf-dev      HEADER google/protobuf/message.h LIBRARIES protobuf
+           USES penstock::threads)
+dependency(onnx        PACKAGE libonnx-dev          HEADER onnx/onnx_pb.h      LIBRARIES onnx onnx_proto
+           DEFINES ONNX_NAMESPACE=onnx ONNX_ML=1 USES penstock::protobuf)
+dependency(duckdb      PACKAGE "tools/setup (npm)"  HEADER duckdb.h            LIBRARIES duckdb      THIRD_PARTY)
+dependency(onnxruntime PACKAGE "tools/setup (npm)"  HEADER onnxruntime_cxx_api.h LIBRARIES onnxruntime THIRD_PARTY)
+dependency(gtest       PACKAGE libgtest-dev         HEADER gtest/gtest.h       LIBRARIES gtest gtest_main
+           USES penstock::threads)
+dependency(gmock       PACKAGE libgmock-dev         HEADER gmock/gmock.h       LIBRARIES gmock USES penstock::gtest)
+dependency(benchmark   PACKAGE libbenchmark-dev     HEADER benchmark/benchmark.h LIBRARIES benchmark
+           USES penstock::threads)
+report_missing_dependencies()

@@ -1,0 +1,48 @@
+# The program itself: main.cc, the commands, and every room. Until src/ has a main.cc there is none.
+
+get_property(rooms GLOBAL PROPERTY penstock_rooms)
+
+file(GLOB program_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*.cc")
+file(GLOB_RECURSE command_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/commands/*.cc")
+set(command_tests ${command_sources} ${program_sources})
+list(FILTER command_tests INCLUDE REGEX "_test\\.cc$")
+list(FILTER command_sources EXCLUDE REGEX "_test\\.cc$")
+list(FILTER program_sources EXCLUDE REGEX "_test\\.cc$")
+
+# What is above the rooms and below main(): shared by the program and the tests that drive a whole node.
+set(node_sources ${program_sources} ${command_sources})
+list(FILTER node_sources EXCLUDE REGEX "/src/main\\.cc$")
+if(node_sources)
+  add_library(penstock_node STATIC ${node_sources})
+  penstock_target(penstock_node)
+  target_include_directories(penstock_node PUBLIC "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(penstock_node PUBLIC ${rooms})
+else()
+  add_library(penstock_node INTERFACE)
+  target_link_libraries(penstock_node INTERFACE ${rooms})
+endif()
+
+if(EXISTS "${PROJECT_SOURCE_DIR}/src/main.cc")
+  add_executable(penstock "${PROJECT_SOURCE_DIR}/src/main.cc")
+  penstock_target(penstock)
+  target_link_libraries(penstock PRIVATE penstock_node)
+  target_compile_definitions(penstock PRIVATE PENSTOCK_VERSION="${PROJECT_VERSION}")
+  install(TARGETS penstock RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(FILES "${PENSTOCK_THIRD_PARTY}/lib/libduckdb.so" "${PENSTOCK_THIRD_PARTY}/lib/libonnxruntime.so.1"
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/penstock)
+endif()
+
+if(command_tests)
+  add_executable(commands_tests ${command_tests})
+  target_link_libraries(commands_tests PRIVATE penstock_node)
+  penstock_test(commands_tests unit 120)
+endif()
+
+# Benchmarks are built only when asked for: `dev bench`.
+file(GLOB_RECURSE bench_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cc")
+if(bench_sources)
+  add_executable(penstock_bench EXCLUDE_FROM_ALL ${bench_sources})
+  penstock_target(penstock_bench)
+  target_link_libraries(penstock_bench PRIVATE penstock_node penstock::benchmark)
+  target_compile_definitions(penstock_bench PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()

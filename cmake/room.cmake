@@ -1,0 +1,63 @@
+# A room is one folder of src/, one static library penstock_<room>, one test program <room>_tests. It may
+# include only itself and the rooms it USES; tools/check_rooms reads the same table and enforces that.
+
+set_property(GLOBAL PROPERTY penstock_rooms "")
+set_property(GLOBAL PROPERTY penstock_test_programs "")
+
+# One compiled set of the headers of pch.h serves all rooms.
+file(WRITE "${CMAKE_BINARY_DIR}/generated/pch.cc.new" "// Compiles pch.h.\n")
+file(COPY_FILE "${CMAKE_BINARY_DIR}/generated/pch.cc.new" "${CMAKE_BINARY_DIR}/generated/pch.cc" ONLY_IF_DIFFERENT)
+add_library(penstock_pch STATIC "${CMAKE_BINARY_DIR}/generated/pch.cc")
+target_precompile_headers(penstock_pch PRIVATE "${PROJECT_SOURCE_DIR}/cmake/pch.h")
+target_link_libraries(penstock_pch PUBLIC penstock::json)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(penstock_pch PRIVATE -fpch-preprocess)
+endif()
+
+# Gives a target our precompiled header and the include root.
+function(penstock_target target)
+  target_precompile_headers(${target} REUSE_FROM penstock_pch)
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  endif()
+endfunction()
+
+# A test program: built by the target `tests`, run by ctest with a time limit and its label.
+function(penstock_test target label timeout_s)
+  penstock_target(${target})
+  target_link_libraries(${target} PRIVATE penstock::gmock penstock::gtest)
+  target_compile_definitions(${target} PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${target} COMMAND ${target} --gtest_brief=1 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(${target} PROPERTIES TIMEOUT ${timeout_s} LABELS "${label}")
+  add_dependencies(tests ${target})
+endfunction()
+
+# room(<name> [USES <room>...] [LIBS <target>...])
+function(room name)
+  cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${name}/*.cc")
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+
+  set(target penstock_${name})
+  list(TRANSFORM ARG_USES PREPEND penstock_ OUTPUT_VARIABLE uses)
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    penstock_target(${target})
+    set(scope PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${target} ${scope} "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(${target} ${scope} ${uses} ${ARG_LIBS} penstock::threads)
+  set_property(GLOBAL APPEND PROPERTY penstock_rooms ${target})
+
+  if(tests)
+    add_executable(${name}_tests ${tests})
+    target_link_libraries(${name}_tests PRIVATE ${target})
+    penstock_test(${name}_tests unit 120)
+  endif()
+endfunction()
