@@ -15,6 +15,7 @@ struct Contribution {
   double normal_low = 0;  // 5th and 95th percentile of the training profile's healthy rows.
   double normal_high = 0;
   double contribution = 0;  // SHAP, in the model's margin (log-odds) for the predicted class.
+  std::string unit;         // UCUM, of `value`; filled from the point where the scorer knows it.
 };
 
 struct Prediction {
