@@ -30,7 +30,7 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # libstdc++ 12 hides std::expected from compilers below this value; clang has what it needs since 16.
   if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
-    add_compile_options(-Wno-builtin-macro-redefined -D__cpp_concepts=202002L)
+    add_compile_options(-Wno-macro-redefined -D__cpp_concepts=202002L)
   endif()
 elseif(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # False alarms of g++ 12 inside its own standard library when it inlines deeply.

@@ -2,7 +2,6 @@
 # include only itself and the rooms it USES; tools/check_rooms reads the same table and enforces that.
 
 set_property(GLOBAL PROPERTY penstock_rooms "")
-set_property(GLOBAL PROPERTY penstock_test_programs "")
 
 # One compiled set of the headers of pch.h serves all rooms.
 file(WRITE "${CMAKE_BINARY_DIR}/generated/pch.cc.new" "// Compiles pch.h.\n")
@@ -23,14 +22,19 @@ function(penstock_target target)
   endif()
 endfunction()
 
-# A test program: built by the target `tests`, run by ctest with a time limit and its label.
+# A test program: built by the target `tests` (unit tests by `unit_tests` too), run by ctest with a time limit
+# and its label.
 function(penstock_test target label timeout_s)
   penstock_target(${target})
   target_link_libraries(${target} PRIVATE penstock::gmock penstock::gtest)
   target_compile_definitions(${target} PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  add_test(NAME ${target} COMMAND ${target} --gtest_brief=1 WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${target} COMMAND ${target} --gtest_brief=1
+           WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
   set_tests_properties(${target} PROPERTIES TIMEOUT ${timeout_s} LABELS "${label}")
   add_dependencies(tests ${target})
+  if(label STREQUAL "unit")
+    add_dependencies(unit_tests ${target})
+  endif()
 endfunction()
 
 # room(<name> [USES <room>...] [LIBS <target>...])
