@@ -1,0 +1,17 @@
+// A batch as one record of the durable log: columns, delta coded times. Format:
+// docs/formats/batch.md.
+#pragma once
+
+#include "base/bytes.h"
+#include "telemetry/sample.h"
+
+namespace penstock::telemetry {
+
+inline constexpr size_t kBatchRowsMax = 1 << 24;
+
+// Appends the record to `out` (which the caller reuses).
+void EncodeBatch(const Batch& batch, Bytes& out);
+// kDataLoss with the place for anything that EncodeBatch could not have written.
+Result<Batch> DecodeBatch(ByteView record);
+
+}  // namespace penstock::telemetry
