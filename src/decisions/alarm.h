@@ -68,4 +68,7 @@ struct Alarm {
   Json ToJson() const;    // As served by /api/v1/alarms.
 };
 
+Json ToJson(const Verdict& verdict);
+Json ToJson(const inference::Contribution& contribution);
+
 }  // namespace penstock::decisions

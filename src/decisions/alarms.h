@@ -1,0 +1,112 @@
+// The alarms of a site: predictions come in, conditions with delay and deadband become alarms, people answer.
+//
+// Every change is stored before a listener hears of it. Delays and expiries are in the node's time.
+// After a verdict the same cause on the same thing stays quiet for kQuietAfterVerdict: one fault, one alarm.
+//
+// Thread rule: any thread; listeners are called without the lock, on the thread of the change.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "decisions/alarm.h"
+#include "decisions/alarm_rule.h"
+#include "decisions/alarm_state.h"
+#include "decisions/provenance.h"
+#include "storage/records.h"
+
+namespace penstock::decisions {
+
+inline constexpr Duration kQuietAfterVerdict = std::chrono::minutes(45);
+inline constexpr Duration kShelveMax = std::chrono::hours(24);
+
+struct AlarmFilter {
+  bool open_only = false;
+  std::string thing;   // "" = all
+  int64_t before = 0;  // Cursor: alarm number, newest first; 0 = from the newest.
+  size_t limit = 100;
+};
+
+// How often alarms of one model and cause were right, of those with a verdict that says so.
+struct TrackRecord {
+  int right = 0;
+  int of = 0;
+};
+
+// What a prediction was made of, for the decision record: written only when an alarm comes of it.
+struct Basis {
+  std::string thing_title;  // "Pump 7"
+  Json features;            // As DecisionRecord.features.
+  Json samples;             // As DecisionRecord.samples.
+  double confidence_low = 0, confidence_high = 1;
+};
+
+class Alarms {
+ public:
+  using Listener = std::function<void(const Alarm& alarm, AlarmEvent event)>;
+  using VerdictListener = std::function<void(const Alarm& alarm)>;
+
+  static Result<std::unique_ptr<Alarms>> Open(storage::Records& records, const Clock& clock,
+                                              Provenance& provenance);
+
+  // One prediction against one rule of its model. `basis` is asked only if an alarm is raised.
+  void Observe(const inference::Prediction& prediction, const AlarmRule& rule,
+               const std::function<Basis()>& basis);
+  void Sweep();  // Shelves that have expired; call about once a second.
+
+  Result<Alarm> Get(const std::string& id) const;
+  Result<Alarm> OfTrace(const TraceId& trace) const;
+  Result<std::vector<Alarm>> List(const AlarmFilter& filter) const;
+  Result<DecisionRecord> DecisionOf(const TraceId& trace) const;
+
+  Result<Alarm> Acknowledge(const std::string& id, const std::string& actor);
+  Result<Alarm> Shelve(const std::string& id, Duration time, const std::string& reason, const std::string& actor);
+  Result<Alarm> Unshelve(const std::string& id, const std::string& actor);
+  Result<Alarm> Answer(const std::string& id, const Verdict& verdict);
+  Result<Alarm> MarkSeen(const std::string& id);
+
+  TrackRecord TrackRecordOf(const std::string& model_name, const std::string& cause) const;
+  // Alarms raised in the last hour of the node's time (ISA-18.2: at most about six an hour per operator).
+  int RaisedSince(Time time) const;
+
+  void OnChange(Listener listener);          // Before the first Observe.
+  void OnVerdict(VerdictListener listener);  // Before the first Answer.
+
+ private:
+  struct Condition {
+    std::optional<Time> above_since, below_since;
+    bool active = false;        // After the delays.
+    std::string alarm_id;       // The open alarm of this condition, or "".
+    std::optional<Time> quiet_until;
+  };
+  using Key = std::pair<std::string, std::string>;  // thing, cause
+
+  Alarms(storage::Records& records, const Clock& clock, Provenance& provenance);
+  Status Load();
+  std::optional<Alarm> Judge(const inference::Prediction& prediction, const AlarmRule& rule, double p,
+                             const std::function<Basis()>& basis, AlarmEvent* event);
+  Result<Alarm> Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p, const Basis& basis);
+  Result<Alarm> Change(const std::string& id, AlarmEvent event, const std::string& actor,
+                       const std::function<void(Alarm&)>& edit);
+  Status Store(const Alarm& alarm);
+  Status StoreDecision(const Alarm& alarm, const DecisionRecord& record);
+  void Tell(const Alarm& alarm, AlarmEvent event) const;
+  bool OtherActive(const std::string& thing, const std::string& cause) const;
+
+  storage::Records& records_;
+  const Clock& clock_;
+  Provenance& provenance_;
+  mutable std::mutex mutex_;
+  int64_t next_number_ = 1001;
+  std::map<Key, Condition> conditions_;
+  std::map<std::string, Alarm> open_;  // By id: every alarm that is not normal.
+  std::vector<Listener> listeners_;
+  std::vector<VerdictListener> verdict_listeners_;
+};
+
+}  // namespace penstock::decisions
