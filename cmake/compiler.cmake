@@ -4,7 +4,6 @@ set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 option(PENSTOCK_WERROR "warnings are errors" ON)
 set(PENSTOCK_SANITIZE "" CACHE STRING "sanitizers, as -fsanitize= takes them: address,undefined or thread")
@@ -13,6 +12,10 @@ option(PENSTOCK_LIBFUZZER "fuzz targets with libFuzzer (clang) instead of the dr
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
   message(FATAL_ERROR "g++ ${CMAKE_CXX_COMPILER_VERSION} is too old: 12 is the first with std::expected")
 endif()
+
+# One setting for libraries and programs, so that all share one precompiled header.
+add_compile_options(-fPIE)
+add_link_options(-pie)
 
 add_compile_options(-Wall -Wextra -Wpedantic -fno-omit-frame-pointer)
 if(PENSTOCK_WERROR)
