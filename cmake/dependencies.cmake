@@ -85,4 +85,5 @@ dependency(gtest       PACKAGE libgtest-dev         HEADER gtest/gtest.h       L
 dependency(gmock       PACKAGE libgmock-dev         HEADER gmock/gmock.h       LIBRARIES gmock USES penstock::gtest)
 dependency(benchmark   PACKAGE libbenchmark-dev     HEADER benchmark/benchmark.h LIBRARIES benchmark
            USES penstock::threads)
+dependency(benchmark_main PACKAGE libbenchmark-dev  HEADER benchmark/benchmark.h LIBRARIES benchmark_main)
 report_missing_dependencies()

@@ -43,6 +43,6 @@ file(GLOB_RECURSE bench_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*
 if(bench_sources)
   add_executable(penstock_bench EXCLUDE_FROM_ALL ${bench_sources})
   penstock_target(penstock_bench)
-  target_link_libraries(penstock_bench PRIVATE penstock_node penstock::benchmark)
+  target_link_libraries(penstock_bench PRIVATE penstock_node penstock::benchmark penstock::benchmark_main)
   target_compile_definitions(penstock_bench PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
