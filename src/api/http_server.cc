@@ -1,0 +1,282 @@
+// HTTP over Boost.Beast, as coroutines: a connection is one loop of read, handle, write. The handler runs on a pool, since it
+// may ask the history or the records; its answer comes back to the connection's strand by a posted completion.
+//
+// An event stream is the same connection with an endless answer: it writes what its EventClient has queued, and a comment
+// each 15 s so that proxies and we find out about the dead.
+#include "api/http_server.h"
+
+#include <atomic>
+#include <boost/asio.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <thread>
+
+#include "api/event_hub.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+namespace penstock::api {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::awaitable;
+using asio::use_awaitable;
+using asio::ip::tcp;
+
+constexpr auto kIdle = std::chrono::seconds(60);
+constexpr auto kEventHeartbeat = std::chrono::seconds(15);
+constexpr uint32_t kHeaderBytesMax = 32 << 10;
+
+using Parser = http::request_parser<http::string_body>;
+
+Request ToRequest(http::request<http::string_body>&& message, std::string remote) {
+  Request request;
+  request.method = std::string(message.method_string());
+  const std::string_view target(message.target().data(), message.target().size());
+  const size_t mark = target.find('?');
+  request.path = PercentDecode(target.substr(0, mark), false);
+  if (mark != target.npos) {
+    std::string_view rest = target.substr(mark + 1);
+    while (!rest.empty()) {
+      const size_t end = rest.find('&');
+      const std::string_view pair = rest.substr(0, end);
+      const size_t equals = pair.find('=');
+      if (!pair.empty() && request.query.size() < 64)
+        request.query[PercentDecode(pair.substr(0, equals), true)] =
+            equals == pair.npos ? "" : PercentDecode(pair.substr(equals + 1), true);
+      rest = end == rest.npos ? std::string_view() : rest.substr(end + 1);
+    }
+  }
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    std::string& value = request.headers[name];
+    if (!value.empty()) value += ", ";
+    value += std::string(field.value());
+  }
+  request.body = std::move(message.body());
+  request.remote = std::move(remote);
+  return request;
+}
+
+// Headers that every answer carries: the console is the only page that may script, frame or send.
+void SetCommonHeaders(http::response<http::string_body>& message) {
+  message.set("Content-Security-Policy",
+              "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+              "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+  message.set("X-Content-Type-Options", "nosniff");
+  message.set("Referrer-Policy", "no-referrer");
+  message.set("Cross-Origin-Opener-Policy", "same-origin");
+  if (message.find(http::field::cache_control) == message.end())
+    message.set(http::field::cache_control, "no-store");
+}
+
+class Server final : public HttpServer {
+ public:
+  Server(const HttpServerOptions& options, AsyncHandler handler)
+      : options_(options),
+        handler_(std::move(handler)),
+        acceptor_(io_),
+        pool_(static_cast<size_t>(options.handler_threads)) {}
+  ~Server() override { StopAll(); }
+
+  Status Listen() {
+    boost::system::error_code error;
+    const auto address = asio::ip::make_address(
+        options_.listen.host == "localhost" ? "127.0.0.1" : options_.listen.host, error);
+    if (error) return InvalidArgument("\"{}\" is no numeric address to listen on", options_.listen.host);
+    const tcp::endpoint endpoint(address, options_.listen.port);
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(512, error);
+    if (error) {
+      auto failed = FromErrno(error.value(), fmt::format("cannot listen on http {}:{}", options_.listen.host,
+                                                         options_.listen.port));
+      failed.error().Fix("stop the other program, or choose another port: listen: {http: 127.0.0.1:8081} or --http");
+      return failed;
+    }
+    port_ = acceptor_.local_endpoint().port();
+    return {};
+  }
+
+  void Run() {
+    asio::co_spawn(io_, Accept(), asio::detached);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+
+  uint16_t port() const override { return port_; }
+  void Stop() override { StopAll(); }
+
+ private:
+  void StopAll() {
+    if (stopped_.exchange(true)) return;
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+    pool_.stop();
+    pool_.join();
+  }
+
+  awaitable<void> Accept() {
+    while (true) {
+      boost::system::error_code error;
+      tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(use_awaitable, error));
+      if (error == asio::error::operation_aborted) co_return;
+      if (error) {  // Out of descriptors: wait a little, the others go on.
+        LogSometimes(LogLevel::kWarn, "http-accept", "http: cannot accept: " + error.message());
+        asio::steady_timer pause(io_, std::chrono::milliseconds(100));
+        co_await pause.async_wait(asio::redirect_error(use_awaitable, error));
+        continue;
+      }
+      if (connections_ >= options_.connections_max) {
+        Counter("penstock_http_refused_total", "Connections refused at the limit").Add();
+        continue;  // The socket closes.
+      }
+      asio::co_spawn(io_, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
+    }
+  }
+
+  awaitable<void> Serve(beast::tcp_stream stream) {
+    ++connections_;
+    try {
+      stream.socket().set_option(tcp::no_delay(true));
+      const std::string remote = stream.socket().remote_endpoint().address().to_string();
+      beast::flat_buffer buffer;
+      while (co_await ServeOne(stream, buffer, remote)) {
+      }
+      boost::system::error_code ignored;
+      stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    } catch (const std::exception& error) {  // The peer went away, or idled too long.
+      LogDebug("http: connection ended: {}", error.what());
+    }
+    --connections_;
+  }
+
+  // One request and its answer; false when the connection ends.
+  awaitable<bool> ServeOne(beast::tcp_stream& stream, beast::flat_buffer& buffer, const std::string& remote) {
+    Parser parser;
+    parser.header_limit(kHeaderBytesMax);
+    parser.body_limit(options_.body_bytes_max);
+    stream.expires_after(kIdle);
+    boost::system::error_code error;
+    co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    if (!error && parser.get()[http::field::expect] == "100-continue") {
+      http::response<http::empty_body> go_on(http::status::continue_, 11);
+      co_await http::async_write(stream, go_on, use_awaitable);
+    }
+    if (!error) co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
+    if (error == http::error::body_limit) {
+      co_await Write(stream, Problem(ResourceExhausted("body larger than {} bytes", options_.body_bytes_max).error()),
+                     11, false, false);
+      co_return false;
+    }
+    if (error) {
+      Counter("penstock_http_malformed_total", "Requests that are no HTTP").Add();
+      co_await Write(stream, Problem(InvalidArgument("not an HTTP request: {}", error.message()).error()), 11, false,
+                     false);
+      co_return false;
+    }
+    const unsigned version = parser.get().version();
+    const bool keep_alive = parser.get().keep_alive(), head = parser.get().method() == http::verb::head;
+    stream.expires_never();
+    Response response = co_await Handle(ToRequest(parser.release(), remote));
+    if (response.events) {
+      co_await WriteEvents(stream, response);
+      co_return false;
+    }
+    co_await Write(stream, std::move(response), version, keep_alive, head);
+    co_return keep_alive;
+  }
+
+  awaitable<Response> Handle(Request request) {
+    auto initiate = [this](auto handler, Request request_moved) {
+      // Shared by the responder's copies: std::function wants to be copyable, a completion handler is not.
+      auto done = std::make_shared<decltype(handler)>(std::move(handler));
+      asio::post(pool_, [this, done, request_in = std::move(request_moved)]() mutable {
+        handler_(std::move(request_in), [this, done](Response response) {
+          auto shared = std::make_shared<Response>(std::move(response));
+          asio::post(io_, [done, shared] { std::move (*done)(std::move(*shared)); });
+        });
+      });
+    };
+    co_return co_await asio::async_initiate<decltype(use_awaitable), void(Response)>(initiate, use_awaitable,
+                                                                                    std::move(request));
+  }
+
+  awaitable<void> Write(beast::tcp_stream& stream, Response response, unsigned version, bool keep_alive, bool head) {
+    http::response<http::string_body> message(static_cast<http::status>(response.status), version);
+    if (!response.content_type.empty()) message.set(http::field::content_type, response.content_type);
+    for (const auto& [name, value] : response.headers) message.insert(name, value);
+    SetCommonHeaders(message);
+    message.keep_alive(keep_alive);
+    if (head) {
+      message.content_length(response.body.size());
+    } else {
+      message.body() = std::move(response.body);
+      if (response.status != 204 && response.status != 304) message.content_length(message.body().size());
+    }
+    stream.expires_after(kIdle);
+    if (head) {
+      http::response_serializer<http::string_body> serializer(message);
+      co_await http::async_write_header(stream, serializer, use_awaitable);
+    } else {
+      co_await http::async_write(stream, message, use_awaitable);
+    }
+  }
+
+  awaitable<void> WriteEvents(beast::tcp_stream& stream, Response& response) {
+    http::response<http::string_body> head(http::status::ok, 11);
+    head.set(http::field::content_type, "text/event-stream");
+    head.set("X-Accel-Buffering", "no");
+    for (const auto& [name, value] : response.headers) head.insert(name, value);
+    SetCommonHeaders(head);
+    head.keep_alive(false);
+    http::response_serializer<http::string_body> serializer(head);
+    stream.expires_after(kIdle);
+    co_await http::async_write_header(stream, serializer, use_awaitable);
+    const auto timer = std::make_shared<asio::steady_timer>(io_);
+    response.events->OnWake([this, weak = std::weak_ptr(timer)] {
+      asio::post(io_, [weak] {
+        if (const auto alive = weak.lock()) alive->cancel();
+      });
+    });
+    while (!response.events->dropped()) {
+      std::string text = response.events->Take();
+      if (text.empty()) {
+        timer->expires_after(kEventHeartbeat);
+        boost::system::error_code error;
+        // A wake between Take and here is posted to this thread, so it runs after the wait began.
+        co_await timer->async_wait(asio::redirect_error(use_awaitable, error));
+        if (error) continue;
+        text = ": still here\n\n";
+      }
+      stream.expires_after(kIdle);
+      co_await asio::async_write(stream, asio::buffer(text), use_awaitable);
+    }
+    response.events->OnWake(nullptr);
+  }
+
+  const HttpServerOptions options_;
+  const AsyncHandler handler_;
+  asio::io_context io_{1};
+  tcp::acceptor acceptor_;
+  asio::thread_pool pool_;
+  std::thread thread_;
+  std::atomic<bool> stopped_{false};
+  size_t connections_ = 0;  // I/O thread only.
+  uint16_t port_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, AsyncHandler handler) {
+  auto server = std::make_unique<Server>(options, std::move(handler));
+  TRY(server->Listen());
+  server->Run();
+  return server;
+}
+
+}  // namespace penstock::api

@@ -1,0 +1,31 @@
+// The resources of the node, one function per group; each adds its rows to the router.
+#pragma once
+
+#include "api/app.h"
+#include "api/router.h"
+#include "api/services.h"
+
+namespace penstock::api {
+
+void AddSessionRoutes(Router& router, const Services& services, const App& app);
+void AddPlantRoutes(Router& router, const Services& services);
+void AddPointRoutes(Router& router, const Services& services);
+void AddAlarmRoutes(Router& router, const Services& services);
+void AddModelRoutes(Router& router, const Services& services);
+void AddValueRoutes(Router& router, const Services& services);
+void AddTrustRoutes(Router& router, const Services& services);
+void AddIngestRoutes(Router& router, const Services& services);
+void AddLiveRoutes(Router& router, const Services& services);
+
+// An alarm as served: with the asset's title and the model's track record.
+Json AlarmJson(const Services& services, const decisions::Alarm& alarm);
+Json OverviewJson(const Services& services);
+// Chain of a trace: steps and the audit proof of its last leaf.
+Result<Json> ExplainJson(const Services& services, const decisions::Alarm& alarm);
+// Writes down who did what; an audit that cannot be written refuses the act.
+Status Audit(const Services& services, const Request& request, const std::string& action, const std::string& subject,
+             const std::string& trace, const Json& detail);
+// A finite number, or null: JSON has no NaN.
+Json NumberOrNull(double value);
+
+}  // namespace penstock::api

@@ -1,0 +1,189 @@
+// Points, their present values, trends and samples; the line's quarantine, ledger and devices.
+#include "api/routes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/bytes.h"
+
+namespace penstock::api {
+namespace {
+
+constexpr size_t kTrendWidthMax = 4000;
+
+std::string_view TypeName(things::ValueType type) {
+  switch (type) {
+    case things::ValueType::kNumber: return "number";
+    case things::ValueType::kInteger: return "integer";
+    case things::ValueType::kBoolean: return "boolean";
+    case things::ValueType::kString: return "string";
+    case things::ValueType::kWaveform: return "waveform";
+  }
+  return "number";
+}
+
+Json OptionalNumber(const std::optional<double>& value) { return value ? NumberOrNull(*value) : Json(nullptr); }
+
+Json SparkJson(const Services& services, PointId id, Time now) {
+  Json spark = Json::array();
+  for (const auto& bucket : services.live.Spark(id, now)) spark.push_back(OptionalNumber(bucket));
+  return spark;
+}
+
+Json PointJson(const Services& services, const things::Point& point, bool with_spark) {
+  Json body = {{"id", point.id.value},
+               {"path", point.path()},
+               {"thing", point.thing},
+               {"property", point.property},
+               {"title", point.title},
+               {"asset", point.asset},
+               {"unit", point.unit},
+               {"type", TypeName(point.type)},
+               {"minimum", OptionalNumber(point.quality.minimum)},
+               {"maximum", OptionalNumber(point.quality.maximum)},
+               {"sample_rate_hz", point.sample_rate_hz > 0 ? Json(point.sample_rate_hz) : Json(nullptr)},
+               {"contract", point.contract},
+               {"classification", point.classification},
+               {"value", nullptr},
+               {"quality", nullptr},
+               {"time", nullptr},
+               {"normal_low", nullptr},
+               {"normal_high", nullptr}};
+  if (const auto live = services.live.Get(point.id)) {
+    body["value"] = NumberOrNull(live->value);
+    body["quality"] = telemetry::QualityName(live->quality);
+    body["time"] = FormatTime(live->time);
+  }
+  if (const auto band = services.normal_band(point)) {
+    body["normal_low"] = NumberOrNull(band->first);
+    body["normal_high"] = NumberOrNull(band->second);
+  }
+  if (with_spark) body["spark"] = SparkJson(services, point.id, services.clock.Now());
+  return body;
+}
+
+Result<const things::Point*> PointOf(const things::Snapshot& snapshot, const std::string& path) {
+  const things::Point* point = snapshot.FindPoint(path);
+  if (point != nullptr) return point;
+  std::vector<std::string> known;
+  for (const auto& [name, id] : snapshot.by_path) known.push_back(name);
+  auto error = NotFound("point unknown: {}", path.substr(0, 200));
+  if (const std::string nearest = Nearest(path, known); !nearest.empty())
+    error.error().Fix("did you mean \"" + nearest + "\"?");
+  return error;
+}
+
+Result<Response> ListPoints(const Services& services, const Request& request) {
+  const auto snapshot = services.directory.snapshot();
+  const std::string thing = request.Query("thing");
+  const bool spark = request.Query("spark") == "1";
+  ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", -1, -1, UINT32_MAX));
+  ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 1000, 1, 10000));
+  Json items = Json::array();
+  std::string next;
+  for (const things::Property* property : snapshot->by_id) {
+    if (property == nullptr || int64_t{property->point.id.value} <= after) continue;
+    if (!thing.empty() && property->point.thing != thing) continue;
+    if (static_cast<int64_t>(items.size()) == limit) {
+      next = std::to_string(items.back()["id"].get<uint32_t>());
+      break;
+    }
+    items.push_back(PointJson(services, property->point, spark));
+  }
+  return ListResponse(std::move(items), next);
+}
+
+Result<Response> Trend(const Services& services, const Request& request) {
+  const auto snapshot = services.directory.snapshot();
+  ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.At("thing") + "/" + request.At("property")));
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(request, services.clock.Now(), std::chrono::hours(8)));
+  ASSIGN_OR_RETURN(const int64_t width, request.QueryInteger("width", 800, 1, kTrendWidthMax));
+  ASSIGN_OR_RETURN(const auto buckets, services.history.Trend(point->path(), range.from, range.to,
+                                                              static_cast<size_t>(width)));
+  Json rows = Json::array();
+  for (const auto& b : buckets)
+    rows.push_back({ToMicros(b.from) / 1000, NumberOrNull(b.first), NumberOrNull(b.min), NumberOrNull(b.max),
+                    NumberOrNull(b.last), b.count, b.bad});
+  Json body = {{"path", point->path()},        {"unit", point->unit},          {"from", FormatTime(range.from)},
+               {"to", FormatTime(range.to)},   {"width", width},               {"normal_low", nullptr},
+               {"normal_high", nullptr},       {"points", std::move(rows)}};
+  if (const auto band = services.normal_band(*point)) {
+    body["normal_low"] = NumberOrNull(band->first);
+    body["normal_high"] = NumberOrNull(band->second);
+  }
+  return JsonResponse(body);
+}
+
+Result<Response> Samples(const Services& services, const Request& request) {
+  const auto snapshot = services.directory.snapshot();
+  ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.Query("point")));
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
+  ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 1000, 1, 100000));
+  ASSIGN_OR_RETURN(const auto rows, services.history.Read(point->path(), range.from, range.to,
+                                                          static_cast<size_t>(limit)));
+  Json items = Json::array();
+  for (const auto& row : rows)
+    items.push_back({{"time", FormatTime(row.time)},
+                     {"value", NumberOrNull(row.value)},
+                     {"quality", telemetry::QualityName(row.quality)}});
+  // Pages go back in time: the next one ends where this one begins.
+  return ListResponse(std::move(items),
+                      static_cast<int64_t>(rows.size()) == limit ? FormatTime(rows.front().time) : "");
+}
+
+Result<Response> ListQuarantine(const Services& services, const Request& request) {
+  ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
+  ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
+  ASSIGN_OR_RETURN(const auto entries, services.quarantine.List(static_cast<uint64_t>(after),
+                                                                static_cast<size_t>(limit)));
+  Json items = Json::array();
+  for (const auto& [id, entry] : entries)
+    items.push_back({{"id", id},
+                     {"at", FormatTime(entry.at)},
+                     {"source", entry.source},
+                     {"point", entry.point},
+                     {"rule", entry.rule},
+                     {"value", entry.value},
+                     {"message", entry.message}});
+  return ListResponse(std::move(items),
+                      static_cast<int64_t>(entries.size()) == limit ? std::to_string(entries.back().id) : "");
+}
+
+Result<Response> LedgerOf(const Services& services) {
+  const telemetry::Ledger ledger = services.pipeline.ledger();
+  Json rules = Json::object();
+  for (const auto& [rule, count] : services.quarantine.PerRule()) rules[rule] = count;
+  return JsonResponse({{"produced", ledger.produced},
+                       {"stored", ledger.stored},
+                       {"quarantined", ledger.quarantined},
+                       {"duplicates", ledger.duplicates},
+                       {"refused", ledger.refused},
+                       {"pending", ledger.pending},
+                       {"gap", ledger.gap},
+                       {"quarantined_by_rule", rules},
+                       {"log_durable_ms", services.pipeline.log_durable_ms()},
+                       {"log_failing", services.pipeline.log_failing()}});
+}
+
+}  // namespace
+
+void AddPointRoutes(Router& router, const Services& s) {
+  using trust::Role;
+  const std::vector<std::string> range = {"from: RFC 3339 time", "to: RFC 3339 time"};
+  router.Add({"GET", "/api/v1/points", Role::kViewer, "Points with their present value and quality",
+              [&s](const Request& r) { return ListPoints(s, r); }, nullptr,
+              {"thing: only of this thing", "spark: 1 adds 48 means over 8 h", "after: cursor", "limit: 1 to 10000"}});
+  router.Add({"GET", "/api/v1/points/{thing}/{property}/trend", Role::kViewer,
+              "First, min, max and last per pixel; empty pixels are left out",
+              [&s](const Request& r) { return Trend(s, r); }, nullptr,
+              {range[0], range[1], "width: pixels, 1 to 4000"}});
+  router.Add({"GET", "/api/v1/samples", Role::kViewer, "Samples of one point, the latest of the range",
+              [&s](const Request& r) { return Samples(s, r); }, nullptr,
+              {"point: thing/property", range[0], range[1], "limit: 1 to 100000"}});
+  router.Add({"GET", "/api/v1/quarantine", Role::kViewer, "Values that could not become samples, with the reason",
+              [&s](const Request& r) { return ListQuarantine(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET", "/api/v1/ledger", Role::kViewer, "Where every sample is; the gap must be 0",
+              [&s](const Request&) { return LedgerOf(s); }});
+}
+
+}  // namespace penstock::api

@@ -1,0 +1,158 @@
+#include "decisions/alarms.h"
+
+#include <gtest/gtest.h>
+
+namespace penstock::decisions {
+namespace {
+
+using std::chrono::minutes;
+
+class AlarmsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    records_ = std::move(storage::Records::Open(":memory:").value());
+    Reopen();
+    rule_.model = "pump-faults";
+    rule_.condition = "p(bearing_wear) > 0.8";
+    rule_.cause = "bearing_wear";
+    rule_.delay_on = minutes(4);
+    rule_.delay_off = minutes(4);
+    rule_.priority = Priority::kHigh;
+  }
+
+  void Reopen() {
+    alarms_.reset();
+    provenance_ = std::move(Provenance::Open(*records_).value());
+    alarms_ = std::move(Alarms::Open(*records_, clock_, *provenance_).value());
+  }
+
+  // One prediction with this probability, two minutes after the last.
+  void See(double p) {
+    clock_.Advance(minutes(2));
+    inference::Prediction prediction;
+    prediction.trace = TraceId::Random();
+    prediction.thing = "pump-7";
+    prediction.at = clock_.Now();
+    prediction.model = "pump-faults";
+    prediction.version = 3;
+    prediction.classes = {"normal", "bearing_wear"};
+    prediction.probabilities = {1 - p, p};
+    prediction.because = {{"vibration_de.rms", 7.9, 1.8, 3.1, 1.9, "mm/s"}};
+    alarms_->Observe(prediction, rule_, [&] {
+      ++bases_made_;
+      return Basis{"Pump 7", Json::array({{{"name", "vibration_de.rms"}}}), Json::array(), 0.86, 0.97};
+    });
+  }
+  std::vector<Alarm> Open() { return alarms_->List({.open_only = true}).value(); }
+
+  ManualClock clock_{ParseTime("2026-03-02T14:00:00Z").value()};
+  std::unique_ptr<storage::Records> records_;
+  std::unique_ptr<Provenance> provenance_;
+  std::unique_ptr<Alarms> alarms_;
+  AlarmRule rule_;
+  int bases_made_ = 0;
+};
+
+TEST_F(AlarmsTest, WaitsOutTheDelayAndRaisesOnce) {
+  See(0.95);
+  See(0.95);
+  EXPECT_TRUE(Open().empty());
+  See(0.95);
+  See(0.95);
+  ASSERT_EQ(Open().size(), 1U);
+  const Alarm alarm = Open()[0];
+  EXPECT_EQ(alarm.id, "A-1001");
+  EXPECT_EQ(alarm.title, "Bearing wear on Pump 7");
+  EXPECT_EQ(alarm.state, AlarmState::kUnacknowledged);
+  EXPECT_EQ(bases_made_, 1);
+}
+
+TEST_F(AlarmsTest, ASpikeIsNoAlarm) {
+  See(0.95);
+  See(0.1);
+  See(0.95);
+  See(0.95);
+  EXPECT_TRUE(Open().empty());
+}
+
+TEST_F(AlarmsTest, TheDeadbandKeepsAWaveringAlarm) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  for (int i = 0; i < 5; ++i) See(0.7);
+  EXPECT_EQ(Open().at(0).state, AlarmState::kUnacknowledged);
+  for (int i = 0; i < 3; ++i) See(0.2);
+  EXPECT_EQ(Open().at(0).state, AlarmState::kReturnedUnacknowledged);
+  for (int i = 0; i < 3; ++i) See(0.95);
+  EXPECT_EQ(Open().at(0).id, "A-1001") << "it came back before an answer: the same alarm";
+  EXPECT_EQ(Open().at(0).state, AlarmState::kUnacknowledged);
+}
+
+TEST_F(AlarmsTest, AVerdictAnswersAndKeepsTheCauseQuiet) {
+  std::vector<std::string> heard;
+  alarms_->OnVerdict([&](const Alarm& alarm) { heard.push_back(alarm.verdict->code); });
+  for (int i = 0; i < 3; ++i) See(0.95);
+  const Verdict verdict{VerdictKind::kTrueFault, "bearing_wear", "bearing replaced", "kim", clock_.Now()};
+  const Alarm answered = alarms_->Answer("A-1001", verdict).value();
+  EXPECT_EQ(answered.state, AlarmState::kAcknowledged);
+  EXPECT_EQ(heard, std::vector<std::string>{"bearing_wear"});
+  for (int i = 0; i < 3; ++i) See(0.1);
+  EXPECT_TRUE(Open().empty());
+  for (int i = 0; i < 3; ++i) See(0.95);
+  EXPECT_TRUE(Open().empty()) << "quiet after a verdict";
+  for (int i = 0; i < 30; ++i) See(0.95);
+  EXPECT_EQ(Open().at(0).id, "A-1002");
+  EXPECT_EQ(alarms_->TrackRecordOf("pump-faults@3", "bearing_wear").right, 1);
+}
+
+TEST_F(AlarmsTest, ATrueFaultNeedsItsCode) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  const auto answer = alarms_->Answer("A-1001", {VerdictKind::kTrueFault, "", "", "kim", clock_.Now()});
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().pointer, "/code");
+}
+
+TEST_F(AlarmsTest, AShelvedAlarmComesBackByItself) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  ASSERT_TRUE(alarms_->Shelve("A-1001", minutes(30), "cleaning", "kim"));
+  EXPECT_EQ(Open().at(0).state, AlarmState::kShelved);
+  EXPECT_FALSE(alarms_->Shelve("A-1001", std::chrono::hours(25), "", "kim"));
+  clock_.Advance(minutes(31));
+  alarms_->Sweep();
+  EXPECT_EQ(Open().at(0).state, AlarmState::kUnacknowledged);
+}
+
+TEST_F(AlarmsTest, RemembersOpenAlarmsAndDecisionsOverARestart) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  const Alarm before = Open().at(0);
+  Reopen();
+  EXPECT_EQ(Open().at(0).ToJson(), before.ToJson());
+  const DecisionRecord record = alarms_->DecisionOf(before.trace).value();
+  EXPECT_EQ(record.rule, "p(bearing_wear) > 0.8 for 4min");
+  EXPECT_EQ(record.prediction.probabilities.at(1), 0.95);
+  See(0.95);
+  EXPECT_EQ(Open().size(), 1U) << "the condition is still the same alarm";
+}
+
+TEST_F(AlarmsTest, AnAnomalyStaysSilentBesideAKnownFault) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  rule_.cause = "normal";  // Any other class of the prediction will do.
+  rule_.threshold = 0.01;
+  rule_.suppressed_by_others = true;
+  for (int i = 0; i < 5; ++i) See(0.95);
+  EXPECT_EQ(Open().size(), 1U);
+}
+
+TEST_F(AlarmsTest, UnknownAlarmsAreNotFound) {
+  EXPECT_EQ(alarms_->Get("A-7").error().code, Code::kNotFound);
+  EXPECT_EQ(alarms_->Acknowledge("nonsense", "kim").error().code, Code::kNotFound);
+}
+
+TEST(AlarmStateTest, HasNoWayOutOfNowhere) {
+  EXPECT_FALSE(NextState(AlarmState::kNormal, AlarmEvent::kAcknowledge, false, true));
+  EXPECT_FALSE(NextState(AlarmState::kShelved, AlarmEvent::kClear, false, true));
+  EXPECT_EQ(NextState(AlarmState::kShelved, AlarmEvent::kUnshelve, true, false), AlarmState::kUnacknowledged);
+  EXPECT_EQ(NextState(AlarmState::kOutOfService, AlarmEvent::kReturn, false, false),
+            AlarmState::kReturnedUnacknowledged);
+}
+
+}  // namespace
+}  // namespace penstock::decisions
