@@ -18,6 +18,8 @@ add_compile_options(-fPIE)
 add_link_options(-pie)
 
 add_compile_options(-Wall -Wextra -Wpedantic -fno-omit-frame-pointer)
+# Designated initialisers name what differs from the members' defaults; that is their point.
+add_compile_options(-Wno-missing-field-initializers)
 if(PENSTOCK_WERROR)
   add_compile_options(-Werror)
 endif()
