@@ -29,8 +29,9 @@ struct FeatureSpec {
 // The statistics there are, without band: "count", "mean" ...
 std::span<const std::string_view> FeatureStatistics();
 
-// In a file: {window: 20min, every: 2min, min_samples: 3, features: ["vibration_de.rms", ...]}, or instead of `features`
-// of: [points] with take: [statistics], or of: {point: [statistics]}. Specified in docs/formats/features.md.
+// In a file: {window: 20min, every: 2min, min_samples: 3, features: ["vibration_de.rms", ...]}, or
+// instead of `features` of: [points] with take: [statistics], or of: {point: [statistics]}.
+// Specified in docs/formats/features.md.
 struct FeatureSchema {
   Duration window{0};
   Duration every{0};
@@ -51,14 +52,15 @@ struct PointEvidence {
 
 // One row of features of one thing at one time.
 struct FeatureRow {
-  TraceId trace;       // Born here; carried by prediction, alarm, verdict and label.
-  std::string thing;   // "pump-7"
+  TraceId trace;      // Born here; carried by prediction, alarm, verdict and label.
+  std::string thing;  // "pump-7"
   std::string asset;
-  Time at;             // End of the window (source time).
+  Time at;  // End of the window (source time).
   Duration window{0};
-  std::vector<double> values;        // By the schema's order; NaN where the data was missing or bad.
-  std::vector<uint32_t> good_samples, all_samples;  // Per feature: how many were used, how many came.
-  std::vector<PointEvidence> evidence;              // Per property, in order of first use by the schema.
+  std::vector<double> values;  // By the schema's order; NaN where the data was missing or bad.
+  std::vector<uint32_t> good_samples,
+      all_samples;                      // Per feature: how many were used, how many came.
+  std::vector<PointEvidence> evidence;  // Per property, in order of first use by the schema.
 };
 
 }  // namespace penstock::telemetry

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "telemetry/feature.h"
+#include "telemetry/quality.h"
 #include "telemetry/sample.h"
 #include "things/directory.h"
 
@@ -57,8 +58,16 @@ class FeatureEngine {
   struct Point;
   struct Binding;
   struct Schema;
-  void Emit(Schema& schema, Binding& binding, Time until, bool by_clock);
+  struct Scratch;
+  static Result<std::unique_ptr<Binding>> Bind(const FeatureSchema& schema,
+                                               const things::Thing& thing);
+  static Result<const things::Point*> PointFor(const things::Thing& thing, const FeatureSpec& spec,
+                                               size_t index);
+  static void KeepWindows(Schema& old, Schema& fresh);
+  void Index();
   void EmitDue(bool everything);
+  void Emit(Schema& schema, Binding& binding, Time until);
+  void EmitRow(Schema& schema, Binding& binding, Time at);
 
   const Clock* clock_ = nullptr;
   std::optional<Duration> lateness_;
@@ -66,7 +75,6 @@ class FeatureEngine {
   std::map<std::string, std::unique_ptr<Schema>> schemas_;
   std::vector<std::vector<Point*>> by_point_;  // PointId -> windows fed by it.
   std::vector<RowListener> listeners_;
-  struct Scratch;
   std::unique_ptr<Scratch> scratch_;
 };
 

@@ -46,35 +46,37 @@ class QualityMarker {
   void Forget(const Batch& batch);
 
  private:
-  // What is known of one point. 8 recent rows find redelivered ones.
+  // What is known of one point. 8 recent rows (for a waveform: bursts, by hash) find redelivered
+  // ones.
   struct Seen {
     Time time;
     double value;
-    bool operator==(const Seen&) const = default;
   };
   struct State {
     std::array<Seen, 8> recent{};
     uint8_t recent_count = 0, recent_next = 0;
     bool has_last = false, has_flat = false, stale = false;
-    Time last_time{}, flat_since{}, last_ingest{};
+    Time newest{}, last_time{}, flat_since{}, last_ingest{};
     double last_value = 0, flat_value = 0;
-    uint64_t burst_hash = 0;
   };
-  enum class Fate { kKeep, kDuplicate, kQuarantine };
+  enum class Fate : uint8_t { kKeep, kDuplicate, kQuarantine };
 
   const things::Point* PointOf(PointId id) const;
   State& StateOf(PointId id);
-  Fate JudgeSample(const Batch& batch, size_t row, const things::Point& point, State& state,
-                   Quality& quality);
-  void JudgeBurst(Batch& batch, size_t begin, size_t end, const things::Point& point,
-                  std::vector<Fate>& fates);
+  Fate JudgeAdmission(const Batch& batch, size_t row, const things::Point* point);
+  Fate JudgeSample(const Batch& batch, size_t row, const things::Point& point, Quality& quality);
+  void JudgeBurst(Batch& batch, size_t begin, size_t end, const things::Point& point);
+  static void JudgeFlat(State& state, Time time, bool same, double value, Duration after,
+                        Quality& quality);
   Fate Quarantine(const Batch& batch, size_t row, const things::Point* point, const char* rule,
                   std::string message);
-  void Remember(State& state, Time source, Time ingest, double value);
+  static void Remember(State& state, Time source, Time ingest, double value);
+  MarkOutcome Compact(Batch& batch) const;
 
   QuarantineSink& quarantine_;
   std::shared_ptr<const things::Snapshot> snapshot_;
   std::vector<State> states_;  // By PointId.
+  std::vector<Fate> fates_;    // Of the rows of the batch in hand.
 };
 
 // One past the last row of the burst that starts at `begin`: rows of the same point, in time order,

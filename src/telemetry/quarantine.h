@@ -50,6 +50,7 @@ class QuarantineStore final : public QuarantineSink {
   std::mutex flush_mutex_;  // One writer at a time; taken before mutex_.
   std::condition_variable_any wake_;
   std::vector<QuarantineEntry> waiting_;
+  bool changed_ = false;  // Since the last flush.
   std::map<std::string, uint64_t> per_rule_;
   std::jthread thread_;
 };

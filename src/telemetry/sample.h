@@ -1,7 +1,8 @@
 // What was measured: columns of samples, many points to a batch.
 //
-// Every sample has a source time (the device's word, or the ingest time when it has none), an ingest time (ours),
-// a quality (OPC UA Part 4, 7.39 StatusCode) and a sequence number within this node's epoch.
+// Every sample has a source time (the device's word, or the ingest time when it has none), an
+// ingest time (ours), a quality (OPC UA Part 4, 7.39 StatusCode) and a sequence number within this
+// node's epoch.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,12 @@ inline constexpr Quality kGood = 0x00000000;
 inline constexpr Quality kUncertain = 0x40000000;
 inline constexpr Quality kUncertainLastUsableValue = 0x40900000;  // Stale.
 inline constexpr Quality kUncertainSensorNotAccurate = 0x40930000;
-inline constexpr Quality kUncertainEngineeringUnitsExceeded = 0x40940000;  // Outside minimum..maximum.
-inline constexpr Quality kUncertainSubNormal = 0x40950000;        // Rate of change too high, clock skew.
+inline constexpr Quality kUncertainEngineeringUnitsExceeded =
+    0x40940000;                                             // Outside minimum..maximum.
+inline constexpr Quality kUncertainSubNormal = 0x40950000;  // Rate of change too high, clock skew.
 inline constexpr Quality kBad = 0x80000000;
 inline constexpr Quality kBadNoCommunication = 0x80310000;
-inline constexpr Quality kBadSensorFailure = 0x808C0000;          // Flat line, drop-out value.
+inline constexpr Quality kBadSensorFailure = 0x808C0000;  // Flat line, drop-out value.
 inline constexpr Quality kBadNotConnected = 0x808A0000;
 inline constexpr Quality kBadOutOfRange = 0x803C0000;
 inline bool IsGood(Quality q) { return (q >> 30) == 0; }
@@ -33,8 +35,9 @@ inline bool IsUncertain(Quality q) { return (q >> 30) == 1; }
 inline bool IsBad(Quality q) { return (q >> 30) >= 2; }
 std::string QualityName(Quality quality);  // "Good", "Bad_SensorFailure", ...
 
-// Columns of equal length, sorted by nothing in particular except that one point's samples are in arrival order.
-// Booleans are 0 and 1. A waveform of n values arrives as n samples spaced by 1/sample_rate.
+// Columns of equal length, sorted by nothing in particular except that one point's samples are in
+// arrival order. Booleans are 0 and 1. A waveform of n values arrives as n samples spaced by
+// 1/sample_rate.
 struct Batch {
   std::vector<PointId> point;
   std::vector<Time> source_time;
@@ -51,9 +54,10 @@ struct Batch {
   void Clear();
 };
 
-// The way in, for every driver. Thread-safe; blocks the caller only as long as the queue is full (that is the
-// back-pressure to its socket). `on_durable(status)` is called once, on another thread, after the log's group
-// commit (or with the error); protocols acknowledge there. kResourceExhausted when the log cannot take it.
+// The way in, for every driver. Thread-safe; blocks the caller only as long as the queue is full
+// (that is the back-pressure to its socket). `on_durable(status)` is called once, on another
+// thread, after the log's group commit (or with the error); protocols acknowledge there.
+// kResourceExhausted when the log cannot take it.
 class SampleSink {
  public:
   virtual ~SampleSink() = default;

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <deque>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -56,7 +58,10 @@ class PointWindow {
                        int min_samples, std::span<double> values) const;
   bool Has(Time from, Time to) const;  // Any sample, used or not.
   std::optional<Time> FirstAtOrAfter(Time from) const;
-  bool empty() const { return entries_.empty(); }
+  // Same sample rate and bands: what was kept is of use under a new binding.
+  bool SameShape(const PointWindow& other) const {
+    return sample_rate_hz_ == other.sample_rate_hz_ && bands_ == other.bands_;
+  }
 
  private:
   struct Entry {  // A sample, or a burst.

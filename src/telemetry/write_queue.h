@@ -1,0 +1,75 @@
+// The queue in front of the pipeline: bounded by batches and by rows, with the books of the ledger
+// in the same lock, so that a reading of the ledger is always of one moment.
+//
+// Thread rule: Put and ledger() from any thread; the rest from the pipeline's.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "telemetry/pipeline.h"
+
+namespace penstock::telemetry {
+
+class WriteQueue {
+ public:
+  using Callback = std::function<void(const Status&)>;
+  struct Item {
+    Batch batch;
+    Callback on_durable;
+  };
+  struct Refusal {
+    Callback callback;
+    Error error;
+  };
+  struct Taken {
+    std::vector<Item> items;
+    std::vector<Refusal> refusals;  // To be told on the pipeline's thread.
+  };
+
+  WriteQueue(size_t batches_max, size_t rows_max)
+      : batches_max_(batches_max), rows_max_(rows_max) {}
+
+  // Waits for room at most `wait`.
+  void Put(Batch batch, Callback on_durable, std::chrono::milliseconds wait);
+  // Waits at most `wait` for something to do; takes items up to about `rows_max` rows.
+  Taken Take(size_t rows_max, std::chrono::milliseconds wait);
+  // Makes a waiting Take return, for a flush or a stop.
+  void Wake();
+  // Waits until Close, at most `wait`: the pause between attempts at a failing log. True when
+  // closed.
+  bool SleepUnlessClosed(std::chrono::milliseconds wait);
+  void Close();
+  bool closed_and_empty() const;
+  bool closed() const;
+
+  // The books. `in_hand`: rows taken and neither stored nor given up.
+  void BookProduced(size_t rows);
+  void BookDropped(size_t duplicates, size_t quarantined);
+  void BookStored(size_t rows);
+  void BookRefused(size_t rows);
+  // What is really left in hand after a round: rows that a bug lost show up as the ledger's gap.
+  void BookInHand(size_t rows);
+  void BookHandled(size_t items);
+  Ledger ledger() const;
+  void WaitUntilHandled();
+
+ private:
+  bool HasRoom(size_t rows) const;
+
+  const size_t batches_max_, rows_max_;
+  mutable std::mutex mutex_;
+  std::condition_variable not_empty_, not_full_, handled_changed_;
+  std::deque<Item> items_;
+  std::vector<Refusal> refusals_;
+  size_t rows_ = 0, in_hand_ = 0;
+  uint64_t accepted_ = 0, handled_ = 0;
+  bool closed_ = false, woken_ = false;
+  Ledger books_;
+};
+
+}  // namespace penstock::telemetry
