@@ -22,9 +22,9 @@ struct Prediction {
   TraceId trace;
   std::string thing, asset;
   Time at;
-  std::string model;     // "pump-faults"
-  uint32_t version = 0;  // 3
-  std::string digest;    // sha256 of the model file, hex.
+  std::string model;                  // "pump-faults"
+  uint32_t version = 0;               // 3
+  std::string digest;                 // sha256 of the model file, hex.
   std::vector<std::string> classes;   // "normal", "bearing_wear", ...
   std::vector<double> probabilities;  // Same order; for a detector: {1-score, score}.
   size_t top = 0;                     // Index of the most probable class other than "normal".
