@@ -60,6 +60,9 @@ elseif(PENSTOCK_LLD)
   add_link_options(-fuse-ld=lld)
 endif()
 
+# A program loads only the libraries that it calls.
+add_link_options(-Wl,--as-needed)
+
 # The precompiled header makes ccache look at more than it would by itself.
 find_program(PENSTOCK_CCACHE ccache)
 mark_as_advanced(PENSTOCK_CCACHE)
