@@ -4,8 +4,7 @@
 set_property(GLOBAL PROPERTY penstock_rooms "")
 
 # One compiled set of the headers of pch.h serves all rooms.
-file(WRITE "${CMAKE_BINARY_DIR}/generated/pch.cc.new" "// Compiles pch.h.\n")
-file(COPY_FILE "${CMAKE_BINARY_DIR}/generated/pch.cc.new" "${CMAKE_BINARY_DIR}/generated/pch.cc" ONLY_IF_DIFFERENT)
+file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/generated/pch.cc" CONTENT "// Compiles pch.h.\n")
 add_library(penstock_pch STATIC "${CMAKE_BINARY_DIR}/generated/pch.cc")
 target_precompile_headers(penstock_pch PRIVATE "${PROJECT_SOURCE_DIR}/cmake/pch.h")
 target_link_libraries(penstock_pch PUBLIC penstock::json)
