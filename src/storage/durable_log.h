@@ -1,7 +1,7 @@
-// The durable log: an append-only sequence of records in segment files; what Sync() returned for survives kill -9
-// and power loss. Format: docs/formats/durable_log.md.
+// The durable log: an append-only sequence of records in segment files; what Sync() returned for
+// survives kill -9 and power loss. Format: docs/formats/durable_log.md.
 //
-// Thread rule: Append and Sync from one thread; Read from any thread up to durable_end().
+// Thread rule: Append and Sync from one thread; everything else from any thread.
 #pragma once
 
 #include <functional>
@@ -14,9 +14,13 @@
 
 namespace penstock::storage {
 
+class Disk;
+
 struct LogOptions {
-  uint64_t segment_bytes = 64ULL << 20;
-  uint64_t max_bytes = 1ULL << 30;   // Oldest whole segments before every cursor go first; then kResourceExhausted.
+  uint64_t segment_bytes = 64ULL << 20;  // At most a quarter of max_bytes counts.
+  uint64_t max_bytes =
+      1ULL << 30;  // Oldest whole segments before every cursor go first; then kResourceExhausted.
+  Disk* disk = nullptr;  // The system's; a test gives one that fails. Outlives the log.
 };
 
 class DurableLog {
@@ -24,19 +28,31 @@ class DurableLog {
   virtual ~DurableLog() = default;
 
   // Recovers: a torn tail is cut (counted, logged), a damaged record in the middle is never served.
-  static Result<std::unique_ptr<DurableLog>> Open(const std::string& folder, const LogOptions& options);
+  // kFailedPrecondition while another process writes this log.
+  static Result<std::unique_ptr<DurableLog>> Open(const std::string& folder,
+                                                  const LogOptions& options);
 
-  // Returns the record's index (dense from 0). Not durable before Sync.
+  // Returns the record's index (dense from 0). Not durable before Sync. Up to 16 MiB a record;
+  // kResourceExhausted when max_bytes are full or 64 MiB wait for a Sync: earlier records are not
+  // touched by that.
   virtual Result<uint64_t> Append(ByteView record) = 0;
-  // Group commit (fdatasync). After an error the un-synced records are not acknowledged; the caller may retry.
+  // Group commit (fdatasync). After an error the un-synced records are given up as if never
+  // appended: durable_end() stands, their indexes are given again, and who wants them stored
+  // appends them again. Until the next Append every Sync repeats that error, so that a mere retry
+  // is never mistaken for a commit. kResourceExhausted: disk full, goes on by itself when there is
+  // room. kUnavailable: the disk failed; if even cutting back failed, until re-opened.
   virtual Status Sync() = 0;
   virtual uint64_t durable_end() const = 0;  // One past the last durable index.
   virtual uint64_t begin() const = 0;        // The first index still kept.
 
-  // Calls `visit` for records [from, durable_end()) until it returns false or an error.
-  virtual Status Read(uint64_t from, const std::function<bool(uint64_t index, ByteView record)>& visit) = 0;
+  // Calls `visit` for records [max(from, begin()), durable_end()) until it returns false. Damaged
+  // records are left out; the whole ones behind them are still visited, and then the answer is
+  // kDataLoss with the lost indexes.
+  virtual Status Read(uint64_t from,
+                      const std::function<bool(uint64_t index, ByteView record)>& visit) = 0;
 
   // Named durable cursors: how far a consumer has come. Retention never passes the slowest cursor.
+  // A cursor can be set on a full disk. kInvalidArgument beyond durable_end().
   virtual Result<uint64_t> Cursor(const std::string& name) const = 0;  // 0 when new.
   virtual Status SetCursor(const std::string& name, uint64_t index) = 0;
   // Drops whole segments below every cursor, oldest first, until at most `max_bytes` remain.

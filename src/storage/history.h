@@ -1,5 +1,6 @@
-// History: samples as plain Parquet files, one folder per data product and day, sorted by point and time, written and
-// queried through DuckDB, with the not yet written tail in memory. Layout: docs/formats/history.md.
+// History: samples as plain Parquet files, one folder per data product and day, sorted by point and
+// time, written and queried through DuckDB, with the not yet written tail in memory. Layout:
+// docs/formats/history.md.
 //
 // Thread rule: Append/Flush from one thread; queries from any thread (a small pool of connections).
 #pragma once
@@ -16,7 +17,7 @@
 namespace penstock::storage {
 
 struct HistoryOptions {
-  uint64_t memory_limit_mb = 96;   // For DuckDB.
+  uint64_t memory_limit_mb = 96;  // For DuckDB.
   int threads = 1;
   Duration flush_every = std::chrono::seconds(60);  // Real time between Parquet files.
   size_t tail_rows_max = 2'000'000;                 // Earlier flush when the tail grows beyond.
@@ -48,7 +49,8 @@ struct TrendBucket {
 class History {
  public:
   virtual ~History() = default;
-  static Result<std::unique_ptr<History>> Open(const std::string& folder, const HistoryOptions& options);
+  static Result<std::unique_ptr<History>> Open(const std::string& folder,
+                                               const HistoryOptions& options);
   // Reads only the Parquet files (another process writes).
   static Result<std::unique_ptr<History>> OpenReadOnly(const std::string& folder);
 
@@ -57,25 +59,32 @@ class History {
   virtual Status Append(const HistoryColumns& columns) = 0;
   // Writes the tail to Parquet and fsyncs it. Afterwards everything appended is durable in files.
   virtual Status Flush() = 0;
-  // One past the highest sequence that is safely in Parquet (from the files' metadata after a restart).
+  // One past the highest sequence that is safely in Parquet (from the files' metadata after a
+  // restart).
   virtual uint64_t flushed_sequence_end() const = 0;
 
   // Rows of one point in [from, to), by time, at most `limit` (the latest ones).
-  virtual Result<std::vector<HistoryRow>> Read(const std::string& path, Time from, Time to, size_t limit) = 0;
+  virtual Result<std::vector<HistoryRow>> Read(const std::string& path, Time from, Time to,
+                                               size_t limit) = 0;
   // Min/max per pixel over [from, to) in `buckets` equal steps; empty buckets are left out.
-  virtual Result<std::vector<TrendBucket>> Trend(const std::string& path, Time from, Time to, size_t buckets) = 0;
-  // Count of samples and of bad ones, first and last time, per path, in [from, to): for data readiness.
+  virtual Result<std::vector<TrendBucket>> Trend(const std::string& path, Time from, Time to,
+                                                 size_t buckets) = 0;
+  // Count of samples and of bad ones, first and last time, per path, in [from, to): for data
+  // readiness.
   struct Coverage {
     std::string path;
     uint64_t count = 0, bad = 0;
     Time first, last;
     uint64_t minutes_present = 0;  // Distinct minutes with at least one good sample.
   };
-  virtual Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from, Time to) = 0;
+  virtual Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from,
+                                                   Time to) = 0;
   // Deletes whole days before `cutoff`; returns the number of rows gone.
   virtual Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) = 0;
   // Rows now in memory and in files; bytes of the files.
-  struct Size { uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0; };
+  struct Size {
+    uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0;
+  };
   virtual Size size() const = 0;
 };
 

@@ -1,5 +1,5 @@
-// Records: a thin face over SQLite (WAL, synchronous=FULL, foreign keys on). Each room owns its tables and brings
-// its migrations; values pass as text, integer, real, null or blob.
+// Records: a thin face over SQLite (WAL, synchronous=FULL, foreign keys on). Each room owns its
+// tables and brings its migrations; values pass as text, integer, real, null or blob.
 //
 // Thread rule: one connection behind a mutex; any thread.
 #pragma once
@@ -24,9 +24,9 @@ using SqlValue = std::variant<std::nullptr_t, int64_t, double, std::string, Byte
 class SqlRow {
  public:
   explicit SqlRow(std::vector<SqlValue> values) : values_(std::move(values)) {}
-  std::string Text(size_t column) const;   // "" for null.
-  int64_t Integer(size_t column) const;    // 0 for null; truncates a real.
-  double Real(size_t column) const;        // 0 for null.
+  std::string Text(size_t column) const;  // "" for null.
+  int64_t Integer(size_t column) const;   // 0 for null; truncates a real.
+  double Real(size_t column) const;       // 0 for null.
   Bytes Blob(size_t column) const;
   bool IsNull(size_t column) const;
   size_t size() const { return values_.size(); }
@@ -47,12 +47,15 @@ class Records {
   static Result<std::unique_ptr<Records>> Open(const std::string& file);
   static Result<std::unique_ptr<Records>> OpenReadOnly(const std::string& file);
 
-  // Applies the room's migrations that are not yet there. kFailedPrecondition for a newer schema than known.
+  // Applies the room's migrations that are not yet there. kFailedPrecondition for a newer schema
+  // than known.
   virtual Status Migrate(std::string_view room, std::initializer_list<Migration> migrations) = 0;
   // A statement without result rows; returns the number of changed rows.
   virtual Result<int64_t> Run(std::string_view sql, std::vector<SqlValue> parameters = {}) = 0;
-  virtual Result<std::vector<SqlRow>> Query(std::string_view sql, std::vector<SqlValue> parameters = {}) = 0;
-  // All or nothing; an error from `work` rolls back. Run/Query inside belong to the transaction (same thread).
+  virtual Result<std::vector<SqlRow>> Query(std::string_view sql,
+                                            std::vector<SqlValue> parameters = {}) = 0;
+  // All or nothing; an error from `work` rolls back. Run/Query inside belong to the transaction
+  // (same thread).
   virtual Status Transaction(const std::function<Status()>& work) = 0;
 };
 
