@@ -1,0 +1,101 @@
+// The audit log with its proofs; users and machines' tokens.
+#include "api/routes.h"
+
+namespace penstock::api {
+namespace {
+
+Json EntryJson(const trust::AuditEntry& entry) {
+  return {{"leaf", entry.leaf},       {"at", FormatTime(entry.at)}, {"actor", entry.actor}, {"action", entry.action},
+          {"subject", entry.subject}, {"trace", entry.trace},       {"detail", entry.detail}};
+}
+
+Result<Response> ListAudit(const Services& services, const Request& request) {
+  // Newest first for people; the cursor is the leaf below which the next page begins.
+  const auto size = static_cast<int64_t>(services.audit.size());
+  ASSIGN_OR_RETURN(const int64_t before, request.QueryInteger("after", size, 0, INT64_MAX));
+  ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
+  const int64_t end = std::min(before, size), begin = std::max<int64_t>(0, end - limit);
+  ASSIGN_OR_RETURN(const auto entries, services.audit.List(static_cast<uint64_t>(begin), static_cast<size_t>(end - begin)));
+  Json items = Json::array();
+  for (auto it = entries.rbegin(); it != entries.rend(); ++it) items.push_back(EntryJson(*it));
+  return ListResponse(std::move(items), begin > 0 ? std::to_string(begin) : "");
+}
+
+Result<Response> Proof(const Services& services, const Request& request) {
+  Request leaf_of_path;
+  leaf_of_path.query["leaf"] = request.At("leaf");
+  ASSIGN_OR_RETURN(const int64_t leaf, leaf_of_path.QueryInteger("leaf", -1, 0, INT64_MAX));
+  ASSIGN_OR_RETURN(const auto path, services.audit.Prove(static_cast<uint64_t>(leaf)));
+  ASSIGN_OR_RETURN(const bool ok, services.audit.Verify(static_cast<uint64_t>(leaf)));
+  Json hashes = Json::array();
+  for (const Sha256& hash : path) hashes.push_back(ToHex(hash));
+  return JsonResponse({{"leaf", leaf}, {"size", services.audit.size()}, {"root", ToHex(services.audit.Root())}, {"path", hashes}, {"proof_ok", ok}});
+}
+
+Json NamedSchema(const char* extra) {
+  return {{"type", "object"},
+          {"required", {"name", "role"}},
+          {"properties",
+           {{"name", {{"type", "string"}}},
+            {"role", {{"enum", {"viewer", "technician", "engineer", "admin"}}}},
+            {extra, {{"type", "string"}}}}}};
+}
+
+Result<Response> AddUser(const Services& services, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"name", "role", "password"}));
+  ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
+  ASSIGN_OR_RETURN(const std::string role_name, GetString(body, "role"));
+  ASSIGN_OR_RETURN(const std::string password, GetString(body, "password"));
+  ASSIGN_OR_RETURN(const trust::Role role, trust::ParseRole(role_name));
+  TRY(services.users.AddUser(request.principal.name, name, role, password));
+  return JsonResponse({{"name", name}, {"role", role_name}}, 201);
+}
+
+Result<Response> AddToken(const Services& services, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"name", "role"}));
+  ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
+  ASSIGN_OR_RETURN(const std::string role_name, GetString(body, "role"));
+  ASSIGN_OR_RETURN(const trust::Role role, trust::ParseRole(role_name));
+  ASSIGN_OR_RETURN(const std::string secret, services.users.CreateToken(request.principal.name, name, role));
+  return JsonResponse({{"name", name}, {"role", role_name}, {"secret", secret}}, 201);
+}
+
+}  // namespace
+
+void AddTrustRoutes(Router& router, const Services& s) {
+  using trust::Role;
+  router.Add({"GET", "/api/v1/audit", Role::kViewer, "Who did what, newest first",
+              [&s](const Request& r) { return ListAudit(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET", "/api/v1/audit/root", Role::kViewer, "Size and root of the Merkle tree (RFC 6962)",
+              [&s](const Request&) -> Result<Response> {
+                return JsonResponse({{"size", s.audit.size()}, {"root", ToHex(s.audit.Root())}});
+              }});
+  router.Add({"GET", "/api/v1/audit/{leaf}/proof", Role::kViewer, "Inclusion proof of one entry",
+              [&s](const Request& r) { return Proof(s, r); }});
+  router.Add({"GET", "/api/v1/users", Role::kAdmin, "Users and roles",
+              [&s](const Request&) -> Result<Response> {
+                ASSIGN_OR_RETURN(Json users, s.users.UsersJson());
+                return ListResponse(std::move(users));
+              }});
+  router.Add({"POST", "/api/v1/users", Role::kAdmin, "Add a user",
+              [&s](const Request& r) { return AddUser(s, r); }, NamedSchema("password")});
+  router.Add({"DELETE", "/api/v1/users/{name}", Role::kAdmin, "Remove a user; the last admin stays",
+              [&s](const Request& r) -> Result<Response> {
+                TRY(s.users.RemoveUser(r.principal.name, r.At("name")));
+                return EmptyResponse();
+              }});
+  router.Add({"GET", "/api/v1/tokens", Role::kAdmin, "Machines' tokens, without their secrets",
+              [&s](const Request&) -> Result<Response> {
+                ASSIGN_OR_RETURN(Json tokens, s.users.TokensJson());
+                return ListResponse(std::move(tokens));
+              }});
+  router.Add({"POST", "/api/v1/tokens", Role::kAdmin, "Make a machine's token; its secret is shown once",
+              [&s](const Request& r) { return AddToken(s, r); }, NamedSchema("note")});
+  router.Add({"DELETE", "/api/v1/tokens/{name}", Role::kAdmin, "Revoke a token",
+              [&s](const Request& r) -> Result<Response> {
+                TRY(s.users.RevokeToken(r.principal.name, r.At("name")));
+                return EmptyResponse();
+              }});
+}
+
+}  // namespace penstock::api

@@ -1,0 +1,86 @@
+// `penstock check SITE`: reads every file of a site as the node would and explains every mistake.
+#include <algorithm>
+#include <filesystem>
+
+#include "commands/command.h"
+#include "inference/scorer.h"
+#include "things/directory.h"
+#include "value/kpi_config.h"
+#include "value/usecase.h"
+
+namespace penstock::commands {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Report {
+  std::vector<things::Finding> findings;
+  size_t files = 0;
+
+  void Mistake(Error error) { findings.push_back({true, std::move(error)}); }
+  size_t Count(bool errors) const {
+    return static_cast<size_t>(
+        std::count_if(findings.begin(), findings.end(), [&](const auto& f) { return f.is_error == errors; }));
+  }
+};
+
+size_t CountFiles(const fs::path& folder, std::string_view suffix) {
+  std::error_code error;
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator(folder, error)) count += entry.path().string().ends_with(suffix) ? 1 : 0;
+  return count;
+}
+
+Report CheckSite(const std::string& folder) {
+  Report report;
+  report.files = 1;
+  if (const auto settings = ReadSite(folder); !settings) report.Mistake(settings.error());
+  const auto ids = things::PointIdsInMemory();
+  things::Directory directory(folder, *ids);
+  for (auto& finding : directory.Reload()) report.findings.push_back(std::move(finding));
+  report.files += CountFiles(fs::path(folder) / "things", ".json");
+  const auto snapshot = directory.snapshot();
+  for (auto& error : inference::CheckBindings(folder, *snapshot)) report.Mistake(std::move(error));
+  for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
+  for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
+  for (const char* sub : {"models", "kpis", "usecases"}) report.files += CountFiles(fs::path(folder) / sub, ".yaml");
+  return report;
+}
+
+Json ToJson(const Report& report) {
+  Json items = Json::array();
+  for (const auto& [is_error, error] : report.findings)
+    items.push_back({{"severity", is_error ? "error" : "warning"},
+                     {"file", error.where},
+                     {"pointer", error.pointer},
+                     {"message", error.message},
+                     {"fix", error.fix}});
+  return {{"errors", report.Count(true)}, {"warnings", report.Count(false)}, {"files", report.files}, {"findings", items}};
+}
+
+}  // namespace
+
+void AddCheck(CLI::App& app, Common& common, int* exit_code) {
+  static std::string folder;
+  CLI::App* command = app.add_subcommand("check", "Explain every mistake in a site's files: file, place, fix");
+  command->footer("Example: penstock check plant/");
+  command->add_option("site", folder, "Site folder")->required();
+  command->add_flag("--json", common.json, "One JSON document on stdout");
+  command->callback([&common, exit_code] {
+    if (!fs::is_directory(folder)) {
+      *exit_code = Fail(common, {Code::kNotFound, "no such folder: " + folder, "", "", "give the folder that holds site.yaml"});
+      return;
+    }
+    const Report report = CheckSite(folder);
+    if (common.json) {
+      PrintJson(ToJson(report));
+    } else {
+      for (const auto& finding : report.findings) fmt::print("{}\n", things::FormatFinding(finding));
+      fmt::print("{} error{}, {} warning{} in {} files\n", report.Count(true), report.Count(true) == 1 ? "" : "s",
+                 report.Count(false), report.Count(false) == 1 ? "" : "s", report.files);
+    }
+    *exit_code = report.Count(true) > 0 ? kNo : kDone;
+  });
+}
+
+}  // namespace penstock::commands
