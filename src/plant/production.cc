@@ -38,7 +38,7 @@ Time ShiftBegin(Time time) {
 
 std::span<const ProductKind> ProductKinds() { return kProducts; }
 
-Production::Production(const Random& seed, Time start) : random_(seed), product_(random_.Below(kProducts.size())) {
+Production::Production(const Random& seed, Time start) : random_(seed), product_(random_.Below(kProducts.size())), next_product_(product_) {
   PlanBreak(start);
   next_small_stop_ = start + Between(random_, 600, 2400);
   next_change_over_ = start + Between(random_, 3000, 12000);
@@ -64,7 +64,8 @@ void Production::Enter(Phase phase, Time now) {
       break;
     case Phase::kChangeOver:
       phase_ends_ = now + Between(random_, 600, 900);
-      product_ = (product_ + 1 + random_.Below(kProducts.size() - 1)) % kProducts.size();
+      next_product_ = (product_ + 1 + random_.Below(kProducts.size() - 1)) % kProducts.size();
+      product_changes_ = now + minutes(5);  // The rest of the old one is rinsed out first.
       next_change_over_ = phase_ends_ + Between(random_, 2 * 3600, 5 * 3600);
       break;
   }
@@ -81,6 +82,7 @@ void Production::Step(LineState& line) {
     else if (now >= next_change_over_) Enter(Phase::kChangeOver, now);
     else if (now >= next_small_stop_) Enter(Phase::kSmallStop, now);
   }
+  if (now >= product_changes_) product_ = next_product_;
   if (now >= next_pace_) {
     constexpr double kShift[] = {1.0, 0.985, 0.95};
     pace_ = random_.Uniform(0.93, 1.02) * kShift[ShiftAt(now)];

@@ -35,9 +35,9 @@ class Production {
   void PlanBreak(Time from);
 
   Random random_;
-  size_t product_;
+  size_t product_, next_product_;
   Phase phase_ = Phase::kRun;
-  Time phase_ends_{}, next_small_stop_{}, next_change_over_{}, next_break_{}, next_pace_{};
+  Time phase_ends_{}, product_changes_{}, next_small_stop_{}, next_change_over_{}, next_break_{}, next_pace_{};
   double pace_ = 1;  // How fast the crew of the shift drives the line.
 };
 

@@ -90,7 +90,9 @@ class Filler final : public Machine {
 
  private:
   void FillBowl(const LineState& line) {
-    const double in = line.rinsing ? 0 : std::max(0.0, line.flow - kReturnFlow);
+    // The inlet valve shuts while nothing is filled and the bowl is full enough.
+    const bool shut = line.rinsing || (rate_ <= 1 && bowl_ >= 62);
+    const double in = shut ? 0 : std::max(0.0, line.flow - kReturnFlow);
     const double out = rate_ * line.litres * 0.06;
     bowl_ = std::clamp(bowl_ + (in - out) / 3.6 / kBowlLitres * 100, 0.0, 100.0);
   }
@@ -104,11 +106,11 @@ class Filler final : public Machine {
   void Press(const LineState& line) {
     pressure_.Step();
     const double fraction = rate_ / line.rate_nominal;
-    const double common = 0.18 + (1.2 * std::pow(line.viscosity, 0.25) + 0.02 * pressure_.value()) *
+    const double common = 0.18 + (1.2 * std::pow(line.viscosity, 0.08) + 0.02 * pressure_.value()) *
                                      std::pow(fraction, 1.2) + 0.006 * (bowl_ - 62);
     for (size_t i = 0; i < kNozzles; ++i) {
       nozzles_[i] = common + offsets_[i] * fraction;
-      if (i == clogged_) nozzles_[i] += (0.65 * severity_ + 0.05 * severity_ * process_.Normal()) * fraction;
+      if (i == clogged_) nozzles_[i] += severity_ * (0.9 + 0.1 * process_.Normal()) * fraction;
     }
   }
 

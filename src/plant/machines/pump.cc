@@ -39,6 +39,7 @@ constexpr std::array<FaultKind, 3> kFaults = {{
 
 constexpr double kRatedSpeed = 2950, kShutoffHead = 80, kHeadLoss = 0.01125;  // /min, m, m per (m3/h)^2
 constexpr double kStaticHead = 20, kSystemLoss = 0.02625, kReturnFlow = 15;   // m, -, m3/h
+constexpr double kIdleFlow = 26;        // Through the return line while nobody fills or the line is rinsed.
 constexpr double kRampPerSecond = 50;                                          // /min per s
 
 class Pump final : public Machine {
@@ -92,9 +93,9 @@ class Pump final : public Machine {
   void Turn(const LineState& line, double viscosity) {
     double wanted = 0;
     if (running_) {
-      double flow = line.rate * line.litres * 0.06 + kReturnFlow;
-      if (line.rinsing) flow = 24;
-      flow = std::clamp(flow + 0.4 * (62 - line.bowl_level), 12.0, 48.0);
+      double flow = kIdleFlow;
+      if (line.rate > 1) flow = line.rate * line.litres * 0.06 + kReturnFlow + 0.4 * (62 - line.bowl_level);
+      flow = std::clamp(flow, 12.0, 48.0);
       wanted = kRatedSpeed *
                std::sqrt((kStaticHead + (kHeadLoss + SystemLoss(viscosity)) * flow * flow) / kShutoffHead);
     }
@@ -106,14 +107,14 @@ class Pump final : public Machine {
 
   void Suck(double density) {
     tank_.Step();
-    const double strainer = 0.22 * (1 + 8 * condition_.Of(kCavitation));
+    const double strainer = 0.22 * (1 + 10 * condition_.Of(kCavitation));
     const double flutter = 0.06 * condition_.Of(kSealLeak) + 0.05 * vapour_;
     const double turn = flow_ / 40;
     suction_ = 0.72 + 0.1 * std::clamp(tank_.value(), -2.0, 2.0) - strainer * turn * turn +
                flutter * process_.Normal() * std::min(1.0, turn);
     const double available = (suction_ + 1.013 - 0.03) * 1e5 / (density * 9.81);
     const double required = 1.5 + 3 * std::pow(turn, 1.5);
-    vapour_ = flow_ < 5 ? 0 : Settle(vapour_, std::clamp((7 - (available - required)) / 8.5, 0.0, 1.0), 10);
+    vapour_ = flow_ < 5 ? 0 : Settle(vapour_, std::clamp((8 - (available - required)) / 8.5, 0.0, 1.0), 10);
   }
 
   double Deliver(double viscosity, double density) {
