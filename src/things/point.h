@@ -1,4 +1,5 @@
-// A point is one measured or commanded quantity of one asset: what a property affordance of a Thing Description becomes.
+// A point is one measured or commanded quantity of one asset: what a property affordance of a Thing
+// Description becomes.
 #pragma once
 
 #include <optional>
@@ -14,19 +15,20 @@ enum class ValueType { kNumber, kInteger, kBoolean, kString, kWaveform };
 
 // When a driver reports a value onward ("ps:report").
 struct ReportMode {
-  bool on_change = false;      // Else every reading.
-  double deadband = 0;         // In the point's unit.
-  Duration max_interval{0};    // A reading at least this often, changed or not; 0: no such rule.
+  bool on_change = false;    // Else every reading.
+  double deadband = 0;       // In the point's unit.
+  Duration max_interval{0};  // A reading at least this often, changed or not; 0: no such rule.
 };
 
 // Rules of quality ("ps:quality"), each absent unless given.
 struct QualityRules {
-  std::optional<double> minimum, maximum;        // From the TD's own minimum/maximum.
-  std::optional<double> max_rate_per_s;          // |dv/dt| in unit per second.
-  std::optional<Duration> stale_after;           // No sample for this long: the last value is uncertain.
-  std::optional<Duration> flat_after;            // Unchanged (within flat_tolerance) for this long: sensor failure.
+  std::optional<double> minimum, maximum;  // From the TD's own minimum/maximum.
+  std::optional<double> max_rate_per_s;    // |dv/dt| in unit per second.
+  std::optional<Duration> stale_after;     // No sample for this long: the last value is uncertain.
+  std::optional<Duration>
+      flat_after;  // Unchanged (within flat_tolerance) for this long: sensor failure.
   double flat_tolerance = 0;
-  std::optional<Duration> max_clock_skew;        // Source time ahead of ingest time by more: quarantined.
+  std::optional<Duration> max_clock_skew;  // Source time ahead of ingest time by more: quarantined.
 };
 
 struct Point {
@@ -40,8 +42,8 @@ struct Point {
   ValueType type = ValueType::kNumber;
   double sample_rate_hz = 0;  // Waveform: spacing of its samples; source time is that of the first.
   std::string contract;       // "pump@1.2.0": name and version, or "".
-  std::string classification; // "internal" | "personal" ...
-  std::string product;        // Data product the point is stored under; defaults to the model's name.
+  std::string classification;  // "internal" | "personal" ...
+  std::string product;  // Data product the point is stored under; defaults to the model's name.
   ReportMode report;
   QualityRules quality;
 

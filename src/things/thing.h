@@ -1,9 +1,11 @@
-// A W3C WoT Thing Description 1.1 as the drivers use it: one real source, its points and how to reach them.
+// A W3C WoT Thing Description 1.1 as the drivers use it: one real source, its points and how to
+// reach them.
 //
 // The JSON is kept whole (`document`); what is typed here is what the program reads.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -23,18 +25,18 @@ struct ModbusForm {
   Entity entity = Entity::kHoldingRegister;
   Type type = Type::kUint16;
   uint16_t address = 0;
-  uint16_t quantity = 1;             // Registers or coils read.
-  bool most_significant_byte = true; // Order inside a register.
-  bool most_significant_word = true; // Order of the registers.
+  uint16_t quantity = 1;              // Registers or coils read.
+  bool most_significant_byte = true;  // Order inside a register.
+  bool most_significant_word = true;  // Order of the registers.
   Duration polling{1000000};
   Duration timeout{1000000};
-  double scale = 1, offset = 0;      // value = raw * scale + offset ("ps:scale", "ps:offset").
+  double scale = 1, offset = 0;  // value = raw * scale + offset ("ps:scale", "ps:offset").
 };
 
 struct OpcUaForm {
-  std::string endpoint;     // "opc.tcp://127.0.0.1:4840"
+  std::string endpoint;       // "opc.tcp://127.0.0.1:4840"
   std::string namespace_uri;  // Resolved to an index at connect time.
-  std::string identifier;   // "s=Gearbox.Torque" | "i=85"
+  std::string identifier;     // "s=Gearbox.Torque" | "i=85"
   Duration sampling{500000};
   double scale = 1, offset = 0;
 };
@@ -43,13 +45,17 @@ struct MqttForm {
   std::string broker;  // "" = this node's own listener; else "mqtt://host:1883".
   std::string topic;   // Filter with + and # allowed.
   int qos = 0;
-  std::string value_pointer;  // RFC 6901 into the JSON payload; "" = the payload itself is the value.
-  std::string time_pointer;   // RFC 3339 or epoch milliseconds; "" = ingest time.
+  std::string
+      value_pointer;  // RFC 6901 into the JSON payload; "" = the payload itself is the value.
+  std::string time_pointer;  // RFC 3339 or epoch milliseconds; "" = ingest time.
   double scale = 1, offset = 0;
 };
 
 struct Form {
-  Protocol protocol = Protocol::kNone;
+  Protocol protocol =
+      Protocol::kNone;    // kNone: nothing to drive, values are pushed or replayed to us.
+  bool readable = true;   // readproperty or observeproperty.
+  bool writable = false;  // writeproperty.
   ModbusForm modbus;
   OpcUaForm opcua;
   MqttForm mqtt;
@@ -58,17 +64,29 @@ struct Form {
 struct Property {
   Point point;
   std::vector<Form> forms;  // The first readable/observable one is used.
+  std::string column;  // Name in replayed CSV files ("ps:column"); "" = the property's own name.
+  const Form* source() const;  // That first readable form; nullptr when nothing is read.
 };
 
 struct Thing {
-  std::string id;       // "urn:dev:acme:pump-7"
-  std::string name;     // "pump-7"
-  std::string title;    // "Pump 7"
-  std::string asset;    // ISA-95 path.
-  std::string model;    // "pump@1.2"
-  std::string file;     // Where it was read from.
+  std::string id;     // "urn:dev:acme:pump-7"
+  std::string name;   // "pump-7"
+  std::string title;  // "Pump 7"
+  std::string asset;  // ISA-95 path.
+  std::string model;  // "pump@1.2"
+  std::string file;   // Where it was read from.
   std::vector<Property> properties;
   Json document;
+  const Property* FindProperty(std::string_view property) const;
+};
+
+// What a kind of asset is: the properties, types and units that its Thing Descriptions must meet.
+struct ThingModel {
+  std::string name;     // "pump@1.2": KIND@MAJOR.MINOR.
+  std::string title;    // "Centrifugal pump skid"
+  std::string version;  // "1.2.0"
+  std::string file;
+  Json document;  // tm:extends and tm:ref resolved, placeholders kept.
 };
 
 }  // namespace penstock::things
