@@ -124,6 +124,9 @@ Result<std::unique_ptr<PlantProcess>> PlantProcess::Start(const Options& options
   if (pid < 0) return FromErrno(errno, "cannot start the plant");
   if (pid == 0) {
     dup2(ends[1], STDOUT_FILENO);
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);  // The node waits for its signals blocked.
     prctl(PR_SET_PDEATHSIG, SIGTERM);  // The plant ends with the node, also when that is killed.
     setpgid(0, 0);                     // Ctrl-C is for the node; it ends the plant itself.
     setenv("PENSTOCK_TOKEN", options.token.c_str(), 1);
