@@ -50,7 +50,7 @@ Status ParseStatistic(std::string_view text, FeatureSpec& spec) {
     const std::string nearest = Nearest(text, {kStatistics.begin(), kStatistics.end()});
     error.error().Fix(
         nearest.empty() ? fmt::format("one of {}, band(LOW..HIGHHz)", fmt::join(kStatistics, ", "))
-                        : nearest);
+                        : fmt::format("did you mean \"{}\"?", nearest));
     return error;
   }
   spec.statistic = text;

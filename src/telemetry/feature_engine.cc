@@ -178,7 +178,8 @@ Result<const things::Point*> FeatureEngine::PointFor(const things::Thing& thing,
   }
   const std::string nearest = Nearest(spec.property, names);
   return BadFeature(index, fmt::format("{} has no point {}", thing.name, spec.property),
-                    nearest.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : nearest);
+                    nearest.empty() ? fmt::format("one of {}", fmt::join(names, ", "))
+                                    : fmt::format("did you mean \"{}\"?", nearest));
 }
 
 // Specs point into the schema that owns them; windows are moved over where the point is the same.

@@ -8,14 +8,13 @@
 //    cursor "history" moves there only after a Flush wrote everything to Parquet. After a crash the
 //    records from the cursor on are given again; rows below flushed_sequence_end() were in the
 //    files already and are skipped.
-// 3. A failing log keeps its place: records appended but not synced stay in `backlog_` until a Sync
-// succeeds, even
-//    when their callbacks were told the error. Rows that could not even be appended are refused,
-//    and forgotten by the duplicate search, because their producer will send them again.
+// 3. A commit that fails left nothing in the log, so it is tried again from the start. When the
+// time for that is over
+//    its rows are refused, use up no sequence numbers, and are forgotten by the duplicate search,
+//    because their producer will send them again.
 #include "telemetry/pipeline.h"
 
 #include <algorithm>
-#include <optional>
 #include <thread>
 
 #include "base/check.h"
@@ -36,6 +35,8 @@ constexpr milliseconds kFirstPause{50}, kLongestPause{1000};
 // Records before the cursor that Start reads to know the latest sequence and what would be a
 // duplicate.
 constexpr uint64_t kPrimeRecords = 256;
+// Rows of one record of the log: even without any runs they stay under its 16 MiB.
+constexpr size_t kRecordRows = 1 << 18;
 
 struct PipelineMetrics {
   Metric& stored = Counter("penstock_samples_stored_total", "Samples durable in the log.");
@@ -63,6 +64,20 @@ storage::HistoryColumns ColumnsFrom(const Batch& batch, size_t skip) {
           .value = std::span(batch.value).subspan(skip),
           .quality = std::span(batch.quality).subspan(skip),
           .first_sequence = batch.first_sequence + skip};
+}
+
+Batch Part(const Batch& whole, size_t begin, size_t end) {
+  const auto cut = [&](const auto& column) {
+    return std::decay_t<decltype(column)>(column.begin() + static_cast<ptrdiff_t>(begin),
+                                          column.begin() + static_cast<ptrdiff_t>(end));
+  };
+  Batch part;
+  part.point = cut(whole.point);
+  part.source_time = cut(whole.source_time);
+  part.ingest_time = cut(whole.ingest_time);
+  part.value = cut(whole.value);
+  part.quality = cut(whole.quality);
+  return part;
 }
 
 // Fires at once the first time it is asked, then every `period`.
@@ -93,20 +108,18 @@ struct Pipeline::Impl {
         marker(quarantine),
         queue(options_.queue_batches, options_.queue_rows) {}
 
-  // Rows on their way to durability, one record of the log.
-  struct Group {
-    Batch batch;
-    std::vector<WriteQueue::Callback> callbacks;
-    size_t items = 0;
-    std::optional<uint64_t> index;  // In the log, once appended.
-  };
-
   void Run();
   void Handle(std::vector<WriteQueue::Item> items);
-  void Commit(Group group);
-  Status TryCommit();
-  void GiveUp(const Error& error);
-  void Durable();
+  // Rows that are durable, as one record of the log.
+  struct Stored {
+    Batch batch;
+    uint64_t index;
+  };
+  Status Commit(Batch batch, std::vector<Stored>& stored);
+  Status CommitPart(Batch part, std::vector<Stored>& stored);
+  void Settle(std::vector<Stored> stored);
+  Result<uint64_t> TryCommit(Batch& batch);
+  Status Refuse(const Batch& batch, Error error);
   void TellRefused(std::vector<WriteQueue::Refusal>& refusals);
   void Publish(const Batch& batch, bool replayed);
 
@@ -140,7 +153,6 @@ struct Pipeline::Impl {
 
   // The pipeline's thread only.
   std::vector<bool> named;  // By PointId: history knows its name.
-  std::vector<Group> backlog;
   Bytes record;
   uint64_t history_next = 0;  // Log index that history needs next.
   Every sweep{options.sweep_every}, flush{options.flush_every}, retain{options.retain_every};
@@ -164,7 +176,6 @@ void Pipeline::Impl::Run() {
     if (!taken.items.empty()) Handle(std::move(taken.items));
     Periodic();
   }
-  if (!backlog.empty() && TryCommit()) Durable();
   if (auto done = FlushHistory(); !done) LogError("history: {}", done.error().ToString());
 }
 
@@ -173,100 +184,93 @@ void Pipeline::Impl::TellRefused(std::vector<WriteQueue::Refusal>& refusals) {
 }
 
 void Pipeline::Impl::Handle(std::vector<WriteQueue::Item> items) {
-  Group group;
-  group.items = items.size();
+  Batch batch;
   for (auto& item : items) {
-    if (group.batch.empty()) {
-      group.batch = std::move(item.batch);
+    if (batch.empty()) {
+      batch = std::move(item.batch);
     } else {
-      group.batch.Append(item.batch);
+      batch.Append(item.batch);
     }
-    if (item.on_durable) group.callbacks.push_back(std::move(item.on_durable));
   }
-  const MarkOutcome marked = marker.Mark(group.batch);
+  const MarkOutcome marked = marker.Mark(batch);
   queue.BookDropped(marked.duplicates, marked.quarantined);
   metrics.duplicates.Add(marked.duplicates);
-  Commit(std::move(group));
+  std::vector<Stored> stored;
+  // Nothing left after the rules: what a duplicate repeats is durable already, or in this batch.
+  const Status committed = Commit(std::move(batch), stored);
+  for (auto& item : items) {
+    if (item.on_durable) item.on_durable(committed);
+  }
+  Settle(std::move(stored));
+  queue.BookHandled(items.size());
 }
 
-// Returns when the group is durable or its callbacks have been told why not.
-void Pipeline::Impl::Commit(Group group) {
-  backlog.push_back(std::move(group));
+// The error when some of it is not durable.
+Status Pipeline::Impl::Commit(Batch batch, std::vector<Stored>& stored) {
+  if (batch.empty()) return {};
+  if (batch.size() <= kRecordRows) return CommitPart(std::move(batch), stored);
+  Status status;
+  for (size_t begin = 0; begin < batch.size(); begin += kRecordRows) {
+    const size_t end = std::min(batch.size(), begin + kRecordRows);
+    if (auto part = CommitPart(Part(batch, begin, end), stored); !part) status = std::move(part);
+  }
+  return status;
+}
+
+Status Pipeline::Impl::CommitPart(Batch part, std::vector<Stored>& stored) {
   const auto begin = Steady::now();
-  milliseconds pause = kFirstPause;
-  while (true) {
-    auto committed = TryCommit();
-    if (committed) {
-      Durable();
-      return queue.BookInHand(0);
+  for (milliseconds pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    auto index = TryCommit(part);
+    if (index) {
+      if (failing.exchange(false)) LogInfo("durable log: writes again");
+      metrics.failing.Set(0);
+      metrics.stored.Add(part.size());
+      queue.BookStored(part.size());
+      stored.push_back({std::move(part), *index});
+      return {};
     }
     metrics.log_errors.Add();
     metrics.failing.Set(1);
     failing = true;
-    LogSometimes(LogLevel::kError, "durable log", "durable log: " + committed.error().ToString());
+    LogSometimes(LogLevel::kError, "durable log", "durable log: " + index.error().ToString());
     if (queue.SleepUnlessClosed(pause) || Steady::now() - begin >= options.retry_for) {
-      GiveUp(committed.error());
-      size_t waiting = 0;
-      for (const Group& left : backlog) waiting += left.batch.size();
-      return queue.BookInHand(waiting);
+      return Refuse(part, std::move(index).error());
     }
-    pause = std::min(pause * 2, kLongestPause);
   }
 }
 
-Status Pipeline::Impl::TryCommit() {
+// All or nothing: after an error the record is not in the log and will not come to be.
+Result<uint64_t> Pipeline::Impl::TryCommit(Batch& batch) {
   const auto begin = Steady::now();
-  // What waits for a sync goes first: a log that cannot sync shall not be given more.
-  if (backlog.size() > 1) TRY(log.Sync());
-  Group& group = backlog.back();
-  if (!group.index && !group.batch.empty()) {
-    group.batch.first_sequence = next_sequence;
-    record.clear();
-    EncodeBatch(group.batch, record);
-    auto index = log.Append(record);
-    if (!index && index.error().code == Code::kResourceExhausted && FlushHistory()) {
-      index = log.Append(record);  // The cursor moved: old segments could go.
-    }
-    if (!index) return std::unexpected(std::move(index).error());
-    group.index = *index;
-    next_sequence = next_sequence + group.batch.size();
+  batch.first_sequence = next_sequence;
+  record.clear();
+  EncodeBatch(batch, record);
+  auto index = log.Append(record);
+  if (!index && index.error().code == Code::kResourceExhausted && FlushHistory()) {
+    index = log.Append(record);  // The cursor moved: old segments could go.
   }
-  if (group.index) TRY(log.Sync());
+  if (!index) return index;
+  TRY(log.Sync());
+  next_sequence = next_sequence + batch.size();
   const double took = std::chrono::duration<double, std::milli>(Steady::now() - begin).count();
   durable_ms = durable_ms == 0 ? took : 0.95 * durable_ms + 0.05 * took;
   metrics.durable_us.Set(static_cast<int64_t>(durable_ms * 1000));
-  return {};
+  return index;
 }
 
-// The newest group's callbacks get the error. If it is in the log already it stays in the backlog.
-void Pipeline::Impl::GiveUp(const Error& error) {
-  Group& group = backlog.back();
-  for (auto& callback : group.callbacks) callback(std::unexpected(error));
-  group.callbacks.clear();
-  queue.BookHandled(std::exchange(group.items, 0));
-  if (group.index) return;
-  marker.Forget(group.batch);
-  queue.BookRefused(group.batch.size());
-  metrics.refused.Add(group.batch.size());
-  backlog.pop_back();
+Status Pipeline::Impl::Refuse(const Batch& batch, Error error) {
+  marker.Forget(batch);
+  queue.BookRefused(batch.size());
+  metrics.refused.Add(batch.size());
+  return std::unexpected(std::move(error));
 }
 
-void Pipeline::Impl::Durable() {
-  if (failing.exchange(false)) LogInfo("durable log: writes again");
-  metrics.failing.Set(0);
-  for (Group& group : backlog) {
-    queue.BookStored(group.batch.size());
-    metrics.stored.Add(group.batch.size());
-    for (auto& callback : group.callbacks) callback({});
-    if (group.index) {
-      if (*group.index == history_next) {
-        if (auto kept = ToHistory(group.batch, 0); kept) history_next = *group.index + 1;
-      }
-      Publish(group.batch, false);
-    }
-    queue.BookHandled(group.items);
+void Pipeline::Impl::Settle(std::vector<Stored> stored) {
+  queue.BookInHand(0);
+  for (const auto& [batch, index] : stored) {
+    if (index == history_next && ToHistory(batch, 0)) history_next = index + 1;
+    Publish(batch, false);
   }
-  backlog.clear();
 }
 
 void Pipeline::Impl::Publish(const Batch& batch, bool replayed) {
@@ -278,12 +282,12 @@ void Pipeline::Impl::Publish(const Batch& batch, bool replayed) {
 void Pipeline::Impl::Periodic() {
   const auto now = Steady::now();
   if (sweep.Due(now)) {
-    Group silent;
-    marker.Sweep(clock.Now(), silent.batch);
-    if (!silent.batch.empty()) {
-      queue.BookProduced(silent.batch.size());
-      Commit(std::move(silent));
-    }
+    Batch silent;
+    marker.Sweep(clock.Now(), silent);
+    queue.BookProduced(silent.size());
+    std::vector<Stored> stored;
+    if (!Commit(std::move(silent), stored)) LogDebug("samples of silent points were not stored");
+    Settle(std::move(stored));
   }
   if (history_next < log.durable_end() && catch_up.Due(now)) {
     if (auto caught = CatchUp(false); !caught) {

@@ -1,0 +1,87 @@
+#include "telemetry/batch_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/random.h"
+#include "telemetry/testing_site.h"
+
+namespace penstock::telemetry {
+namespace {
+
+void ExpectEqual(const Batch& a, const Batch& b) {
+  EXPECT_EQ(a.first_sequence, b.first_sequence);
+  EXPECT_EQ(a.point, b.point);
+  EXPECT_EQ(a.source_time, b.source_time);
+  EXPECT_EQ(a.ingest_time, b.ingest_time);
+  EXPECT_EQ(a.value, b.value);
+  EXPECT_EQ(a.quality, b.quality);
+}
+
+Batch Back(const Batch& batch) {
+  Bytes record;
+  EncodeBatch(batch, record);
+  auto back = DecodeBatch(record);
+  EXPECT_TRUE(back) << back.error().ToString();
+  return back ? *back : Batch{};
+}
+
+TEST(BatchCodecTest, GivesBackWhatWasWritten) {
+  Random random(1);
+  for (const size_t rows : {0U, 1U, 7U, 1000U}) {
+    Batch batch;
+    batch.first_sequence = random.Next() >> 1;
+    for (size_t i = 0; i < rows; ++i) {
+      batch.Add(PointId{static_cast<uint32_t>(random.Below(5))}, At(random.Uniform(-100, 100)),
+                At(static_cast<double>(i)), random.Normal(),
+                random.Chance(0.2) ? kBadSensorFailure : kGood);
+    }
+    ExpectEqual(batch, Back(batch));
+  }
+}
+
+TEST(BatchCodecTest, WildTimesWrapInsteadOfBreaking) {
+  Batch batch;
+  for (const int64_t t : {INT64_MAX, INT64_MIN, int64_t{0}, INT64_MIN}) {
+    batch.Add(PointId{0}, FromMicros(t), FromMicros(-t / 2),
+              std::numeric_limits<double>::infinity());
+  }
+  ExpectEqual(batch, Back(batch));
+}
+
+TEST(BatchCodecTest, ABurstCostsItsValuesAndLittleMore) {
+  Batch batch;
+  for (int i = 0; i < 2048; ++i) batch.Add(PointId{3}, FromMicros(1'000'000 + i * 488), At(0), i);
+  Bytes record;
+  EncodeBatch(batch, record);
+  EXPECT_LT(record.size(), 2048 * 8 + 64U);
+}
+
+TEST(BatchCodecTest, DamageIsAnErrorNeverACrash) {
+  Batch batch;
+  for (int i = 0; i < 20; ++i) batch.Add(PointId{static_cast<uint32_t>(i / 5)}, At(i), At(i), i);
+  Bytes record;
+  EncodeBatch(batch, record);
+  for (size_t cut = 0; cut < record.size(); ++cut)
+    EXPECT_FALSE(DecodeBatch(ByteView(record).first(cut))) << cut;
+  Bytes longer = record;
+  longer.push_back(0);
+  EXPECT_EQ(DecodeBatch(longer).error().code, Code::kDataLoss);
+  Bytes newer = record;
+  newer[1] = 2;
+  EXPECT_NE(DecodeBatch(newer).error().message.find("version 2"), std::string::npos);
+  for (size_t i = 0; i < record.size(); ++i) {
+    Bytes flipped = record;
+    flipped[i] ^= 0xFF;
+    (void)DecodeBatch(flipped);
+  }
+}
+
+TEST(BatchCodecTest, ARowCountBeyondTheBytesAllocatesNothing) {
+  const Bytes record = {'B', 1, 0xFF, 0xFF, 0xFF, 0x07, 0, 0xFF, 0xFF};
+  EXPECT_FALSE(DecodeBatch(record));
+}
+
+}  // namespace
+}  // namespace penstock::telemetry
