@@ -1,0 +1,224 @@
+// The flow of one row: skip it when the machine stood still in its window, ask the model (or the detector), hand the prediction to each
+// alarm rule. Only when an alarm comes of it is the evidence put into words and stored.
+#include "decision_flow.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "decision_text.h"
+
+namespace penstock {
+namespace {
+
+constexpr std::string_view kRunning = "running";
+
+std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
+
+// Statistics in the unit of their point; the others have none or one of their own.
+std::string UnitOf(const std::string& statistic, const std::string& unit) {
+  if (statistic == "slope") return unit.empty() ? "/h" : unit + "/h";
+  if (statistic == "count" || statistic == "crest" || statistic == "kurtosis") return "";
+  return unit;
+}
+
+decisions::Priority PriorityOf(inference::Severity severity) {
+  switch (severity) {
+    case inference::Severity::kHigh: return decisions::Priority::kHigh;
+    case inference::Severity::kMedium: return decisions::Priority::kMedium;
+    case inference::Severity::kLow: return decisions::Priority::kLow;
+  }
+  return decisions::Priority::kMedium;
+}
+
+double ProbabilityOf(const inference::Prediction& prediction, const std::string& name) {
+  for (size_t i = 0; i < prediction.classes.size(); ++i)
+    if (prediction.classes[i] == name) return prediction.probabilities[i];
+  return std::nan("");
+}
+
+}  // namespace
+
+decisions::AlarmRule RuleOf(const inference::ModelBinding& binding, const inference::AlarmSpec& spec) {
+  decisions::AlarmRule rule;
+  rule.model = binding.model;
+  rule.condition = spec.condition;
+  rule.cause = spec.class_name;
+  rule.threshold = spec.threshold;
+  rule.deadband = spec.deadband;
+  rule.delay_on = spec.hold;
+  rule.delay_off = spec.clear_after;
+  rule.priority = PriorityOf(spec.severity);
+  rule.title = spec.cause;
+  rule.consequence = spec.consequence;
+  rule.response = spec.response;
+  rule.respond_within = spec.respond_within;
+  // What no label covers says less than a known fault that is already on the card.
+  rule.suppressed_by_others = binding.detector.has_value();
+  return rule;
+}
+
+std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) {
+  inference::Bindings bindings = inference::ReadBindings(models_folder_of_site);
+  std::vector<Error> problems = std::move(bindings.bad);
+  const auto snapshot = parts_.directory.snapshot();
+  const std::lock_guard lock(mutex_);
+  for (inference::ModelBinding& binding : bindings.good) {
+    if (!binding.detector)
+      if (auto status = parts_.scorer.Bind(binding); !status) {
+        problems.push_back(std::move(status.error()));
+        continue;
+      }
+    Bound bound;
+    bound.things = binding.on_things.empty() ? telemetry::ThingsOfModel(*snapshot, binding.on_model) : binding.on_things;
+    if (auto status = parts_.features.AddSchema(binding.model, binding.schema, *snapshot, bound.things); !status) {
+      problems.push_back(std::move(status.error().Where(binding.file)));
+      continue;
+    }
+    for (const auto& spec : binding.alarms) bound.rules.push_back(RuleOf(binding, spec));
+    if (const auto old = bound_.find(binding.model); old != bound_.end()) bound.detectors = std::move(old->second.detectors);
+    bound.binding = std::move(binding);
+    const std::string name = bound.binding.model;
+    bound_.insert_or_assign(name, std::move(bound));
+  }
+  for (const Error& problem : problems) LogWarn("model not used: {}", problem.ToString());
+  return problems;
+}
+
+void DecisionFlow::Observe(const telemetry::Batch& batch) {
+  const auto snapshot = parts_.directory.snapshot();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    // A waveform's thousands of rows are of one point: look once.
+    if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] != 0) continue;
+    if (batch.value[i] != 0 || telemetry::IsBad(batch.quality[i])) continue;
+    const things::Point* point = snapshot->FindPoint(batch.point[i]);
+    if (point == nullptr || point->property != kRunning) continue;
+    const std::lock_guard lock(mutex_);
+    Time& last = last_standstill_[point->thing];
+    last = std::max(last, batch.source_time[i]);
+  }
+}
+
+bool DecisionFlow::StoodStill(const telemetry::FeatureRow& row) const {
+  const auto found = last_standstill_.find(row.thing);
+  return found != last_standstill_.end() && found->second >= row.at - row.window;
+}
+
+void DecisionFlow::FillUnits(inference::Prediction& prediction) const {
+  const auto snapshot = parts_.directory.snapshot();
+  for (auto& c : prediction.because) {
+    const things::Point* point = snapshot->FindPoint(prediction.thing + "/" + PropertyOf(c.feature));
+    const std::string statistic = c.feature.substr(std::min(c.feature.size(), PropertyOf(c.feature).size() + 1));
+    if (point != nullptr && c.unit.empty()) c.unit = UnitOf(statistic, point->unit);
+  }
+}
+
+Result<inference::Prediction> DecisionFlow::Predict(Bound& bound, const telemetry::FeatureRow& row) {
+  if (bound.binding.detector) return Detect(bound, row);
+  return parts_.scorer.Score(bound.binding.model, row);
+}
+
+Result<inference::Prediction> DecisionFlow::Detect(Bound& bound, const telemetry::FeatureRow& row) {
+  auto& detector = bound.detectors[row.thing];
+  if (detector == nullptr) {
+    ASSIGN_OR_RETURN(detector, learning::MakeDetector(*bound.binding.detector, bound.binding.schema));
+  }
+  return detector->Judge(bound.binding.model, row);
+}
+
+void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row) {
+  Result<inference::Prediction> prediction = NotFound("no model");
+  const Bound* bound = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = bound_.find(schema);
+    if (found == bound_.end() || StoodStill(row)) return;
+    bound = &found->second;
+    prediction = Predict(found->second, row);
+    if (prediction) ++found->second.predictions;
+  }
+  if (!prediction) {
+    if (prediction.error().code != Code::kFailedPrecondition)
+      LogSometimes(LogLevel::kWarn, "score " + schema, "not scored: " + prediction.error().ToString());
+    return;
+  }
+  FillUnits(*prediction);
+  Judge(*bound, *prediction, row);
+}
+
+void DecisionFlow::Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) {
+  for (const decisions::AlarmRule& rule : bound.rules)
+    parts_.alarms.Observe(prediction, rule, [&] { return BasisOf(bound, prediction, row); });
+}
+
+decisions::Basis DecisionFlow::BasisOf(const Bound& bound, const inference::Prediction& prediction,
+                                       const telemetry::FeatureRow& row) const {
+  const auto snapshot = parts_.directory.snapshot();
+  const things::Thing* thing = snapshot->FindThing(row.thing);
+  decisions::Basis basis;
+  basis.thing_title = thing != nullptr ? thing->title : row.thing;
+  basis.features = FeaturesJson(row, bound.binding.schema);
+  basis.samples = SamplesJson(row, bound.binding.schema, prediction, *snapshot);
+  basis.confidence_low = prediction.confidence_low;
+  basis.confidence_high = prediction.confidence_high;
+  const std::string cause = prediction.top < prediction.classes.size() ? prediction.classes[prediction.top] : "";
+  const auto most = static_cast<size_t>(std::max(1, bound.binding.explain));
+  const auto add = [&](const char* stage, Time at, std::string text, Json detail) {
+    if (auto status = parts_.provenance.Add(prediction.trace, {at, stage, std::move(text), std::move(detail)}); !status)
+      LogSometimes(LogLevel::kError, "provenance", "step not stored: " + status.error().ToString());
+  };
+  add("samples", row.at, SamplesText(basis.samples), basis.samples);
+  add("features", row.at, FeaturesText(prediction, most), basis.features);
+  add("model", parts_.clock.Now(), ModelText(prediction, cause, ProbabilityOf(prediction, cause), most),
+      {{"model", prediction.model}, {"version", prediction.version}, {"digest", prediction.digest}, {"latency_us", prediction.latency_us}});
+  return basis;
+}
+
+std::optional<std::pair<double, double>> DecisionFlow::NormalBand(const things::Point& point) const {
+  const std::string statistic = point.type == things::ValueType::kWaveform ? "rms" : "mean";
+  const std::string feature = point.property + "." + statistic;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, bound] : bound_) {
+    if (std::find(bound.things.begin(), bound.things.end(), point.thing) == bound.things.end()) continue;
+    const auto model = parts_.scorer.ModelOf(name);
+    if (model == nullptr) continue;
+    for (const auto& profile : model->card().profile)
+      if (profile.feature == feature) return std::pair(profile.p5, profile.p95);
+  }
+  return std::nullopt;
+}
+
+Json DecisionFlow::ModelsJson(const inference::ModelRepository& repository) const {
+  const std::lock_guard lock(mutex_);
+  Json items = Json::array();
+  for (const auto& [name, bound] : bound_) {
+    Json features = Json::array();
+    for (const auto& feature : bound.binding.schema.features) features.push_back(feature.name());
+    Json item = {{"name", name},           {"on", bound.things},  {"features", features},   {"version", nullptr},
+                 {"digest", nullptr},      {"trained_at", nullptr}, {"rows", nullptr},        {"metrics", Json::object()},
+                 {"latency_us_p50", nullptr}, {"latency_us_p99", nullptr}, {"predictions", bound.predictions}, {"versions", Json::array()}};
+    if (const auto model = parts_.scorer.ModelOf(name)) {
+      const auto stats = parts_.scorer.StatsOf(name);
+      item["kind"] = model->kind_name();
+      item["version"] = model->version();
+      item["digest"] = model->digest();
+      item["classes"] = model->card().classes;
+      item["trained_at"] = FormatTime(model->card().trained_at);
+      item["rows"] = model->card().rows;
+      item["metrics"] = model->card().metrics;
+      item["latency_us_p50"] = stats.latency_us_p50;
+      item["latency_us_p99"] = stats.latency_us_p99;
+      if (const auto entries = repository.List())
+        for (const auto& entry : *entries)
+          if (entry.name == name) item["versions"] = entry.versions;
+    } else {
+      item["kind"] = "detector";
+      item["classes"] = Json::array({"normal", "unknown_anomaly"});
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace penstock

@@ -1,0 +1,70 @@
+// From a feature row to an alarm, and from a verdict to a label and a KPI: who calls whom, in one place.
+//
+// Thread rule: OnRow and Observe on the pipeline's thread; the alarm's listeners on any.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "decisions/alarms.h"
+#include "decisions/provenance.h"
+#include "inference/binding.h"
+#include "inference/scorer.h"
+#include "learning/detector.h"
+#include "telemetry/feature_engine.h"
+#include "telemetry/sample.h"
+#include "things/directory.h"
+
+namespace penstock {
+
+class DecisionFlow {
+ public:
+  struct Parts {
+    const Clock& clock;
+    things::Directory& directory;
+    telemetry::FeatureEngine& features;
+    inference::Scorer& scorer;
+    decisions::Alarms& alarms;
+    decisions::Provenance& provenance;
+  };
+  explicit DecisionFlow(const Parts& parts) : parts_(parts) {}
+
+  // Binds every usable model or detector of SITE/models/*.yaml; what cannot be used is logged and returned.
+  std::vector<Error> Bind(const std::string& models_folder_of_site);
+  void OnRow(const std::string& schema, telemetry::FeatureRow&& row);
+  void Observe(const telemetry::Batch& batch);  // A pipeline subscriber: notes when machines stood still.
+
+  // 5th to 95th percentile of the healthy rows for the point, of the statistic that people read.
+  std::optional<std::pair<double, double>> NormalBand(const things::Point& point) const;
+  // As /api/v1/models lists them.
+  Json ModelsJson(const inference::ModelRepository& repository) const;
+
+ private:
+  struct Bound {
+    inference::ModelBinding binding;
+    std::vector<std::string> things;
+    std::vector<decisions::AlarmRule> rules;
+    std::map<std::string, std::unique_ptr<learning::Detector>> detectors;  // By thing; empty for a trained model.
+    uint64_t predictions = 0;
+  };
+
+  void Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row);
+  Result<inference::Prediction> Predict(Bound& bound, const telemetry::FeatureRow& row);
+  Result<inference::Prediction> Detect(Bound& bound, const telemetry::FeatureRow& row);
+  decisions::Basis BasisOf(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) const;
+  bool StoodStill(const telemetry::FeatureRow& row) const;
+  void FillUnits(inference::Prediction& prediction) const;
+
+  Parts parts_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Bound> bound_;           // By model name.
+  std::map<std::string, Time> last_standstill_;  // By thing: the latest time it was not running.
+};
+
+// models/*.yaml's alarm as the alarm engine takes it.
+decisions::AlarmRule RuleOf(const inference::ModelBinding& binding, const inference::AlarmSpec& spec);
+
+}  // namespace penstock
