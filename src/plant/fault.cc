@@ -6,6 +6,7 @@
 // minute, and still ends in a failure when nobody looks.
 #include "plant/fault.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace penstock::plant {
@@ -39,8 +40,7 @@ Condition FaultLife::Advance(Time now) {
   if (repair_ends_ && now >= *repair_ends_) EndRepair(now);
   if (!repair_ends_ && repair_at_ && now >= *repair_at_) {
     repair_at_.reset();
-    BeginRepair(now, Minutes(failed_ ? random_.Uniform(60, 120) : random_.Uniform(20, 60)),
-                failed_ ? "breakdown" : "repair");
+    BeginRepair(now, planned_length_, "repair");
   }
   if (fault_ < 0 && !repair_ends_ && rates_.healthy_hours > 0 && now >= next_onset_) Begin(now);
   if (fault_ >= 0 && !failed_ && now >= truth_.faults[event_].would_fail_at) Fail(now);
@@ -68,6 +68,8 @@ void FaultLife::Begin(Time now) {
   event.growth = kind.growth;
   event.onset = now;
   event.would_fail_at = now + Hours(life * (1 - event.degree_at_onset));
+  planned_length_ = Minutes(random_.Uniform(20, 60));
+  breakdown_length_ = Minutes(random_.Uniform(60, 120));
   const double degree = random_.Uniform(0.4, 0.98);
   if (random_.Chance(rates_.repair_chance)) {
     const double from = event.degree_at_onset;
@@ -91,7 +93,8 @@ void FaultLife::Fail(Time now) {
 
 void FaultLife::BeginRepair(Time now, Duration length, std::string_view reason) {
   if (repair_ends_) return;
-  repair_ends_ = now + length;
+  if (failed_) reason = "breakdown";
+  repair_ends_ = now + (failed_ ? std::max(length, breakdown_length_) : length);
   repair_at_.reset();
   mends_fault_ = fault_ >= 0;
   Json fields = {{"machine", machine_.name()}, {"reason", reason}, {"ends_at", FormatTime(*repair_ends_)}};

@@ -35,7 +35,8 @@ class FaultLife {
   bool in_repair() const { return repair_ends_.has_value(); }
   const FaultEvent* current() const;  // nullptr when healthy.
 
-  // A crew comes: `length` of stop; what is broken is mended. Nothing happens while a repair is going on.
+  // A crew comes: `length` of stop; what is worn is mended. What has failed takes longer. Nothing happens while a repair
+  // is going on.
   void BeginRepair(Time now, Duration length, std::string_view reason);
 
  private:
@@ -56,6 +57,7 @@ class FaultLife {
   bool mends_fault_ = false;
   std::optional<Time> repair_at_;    // Planned: breakdown, or the history's own crew.
   std::optional<Time> repair_ends_;
+  Duration planned_length_{0}, breakdown_length_{0};  // Drawn with the fault.
 };
 
 }  // namespace penstock::plant

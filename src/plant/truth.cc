@@ -48,6 +48,22 @@ Truth::~Truth() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
+Inspection Truth::Inspect(std::string_view machine, Time raised, Time now) const {
+  using std::chrono::minutes;
+  Inspection found;
+  for (const FaultEvent& fault : faults) {
+    if (fault.machine != machine || fault.onset > now) continue;
+    if (fault.repair_began.value_or(now + Duration(1)) > raised) found.fault = fault.kind;
+    found.fault_now |= !fault.repair_began;
+  }
+  for (const SensorFaultEvent& fault : sensor_faults)
+    if (fault.machine == machine && fault.began <= now && fault.ended_at.value_or(now) >= raised - minutes(20))
+      found.sensor_fault = fault.kind;
+  for (const StopEvent& stop : stops)
+    if (stop.machine == machine && stop.began <= now && stop.ends_at > raised - minutes(25)) found.stopped = true;
+  return found;
+}
+
 void Truth::Write(Time time, std::string_view event, Json fields) {
   fields["time"] = FormatTime(time);
   fields["event"] = event;

@@ -47,6 +47,15 @@ struct StopEvent {
   Time ends_at{};
 };
 
+// What somebody who opens the machine finds.
+struct Inspection {
+  bool known = false;        // Such a machine is here.
+  std::string fault;         // Kind of a fault that was on between the alarm and now; "": none.
+  std::string sensor_fault;  // The same for the sensors, and for the twenty minutes before the alarm.
+  bool fault_now = false;    // Worsening or failed, repair not begun.
+  bool stopped = false;      // In repair or inspection then, or less than 25 minutes before.
+};
+
 class Truth {
  public:
   // JSON lines are appended to `path`; "" keeps them in memory alone.
@@ -62,6 +71,8 @@ class Truth {
   std::vector<FaultEvent> faults;
   std::vector<SensorFaultEvent> sensor_faults;
   std::vector<StopEvent> stops;
+  // By what is recorded; `known` is left to the caller.
+  Inspection Inspect(std::string_view machine, Time raised, Time now) const;
   // The newest lines, at most kLinesMax.
   const std::vector<std::string>& lines() const { return lines_; }
 
