@@ -19,7 +19,7 @@ std::optional<Time> TimeOf(const Json& object, const char* key) {
 bool Present(const Json& fault, Time at) {
   const auto onset = TimeOf(fault, "onset");
   if (!onset || at < *onset) return false;
-  for (const char* key : {"failed_at", "repaired_at", "ended_at"})
+  for (const char* key : {"failed_at", "repair_began", "repaired_at", "ended_at"})
     if (const auto end = TimeOf(fault, key)) return at <= *end + kEcho;
   return true;
 }
