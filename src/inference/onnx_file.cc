@@ -201,9 +201,11 @@ class ForestReader {
     return {};
   }
 
-  // Two classes with one margin: what XGBoost's and LightGBM's converters write. Its leaves name class 0, yet
-  // the margin is that of the second class.
-  bool OneMargin() const { return classifier_ && classes_.size() == 2 && used_ == std::set<int64_t>{0}; }
+  // Two classes with one margin: what XGBoost's and LightGBM's converters write. Its leaves name
+  // class 0, yet the margin is that of the second class.
+  bool OneMargin() const {
+    return classifier_ && classes_.size() == 2 && used_ == std::set<int64_t>{0};
+  }
 
   Status ReadLink() {
     const std::string transform = attributes_.Text("post_transform", "NONE");

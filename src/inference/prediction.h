@@ -28,6 +28,9 @@ struct Prediction {
   std::vector<std::string> classes;   // "normal", "bearing_wear", ...
   std::vector<double> probabilities;  // Same order; for a detector: {1-score, score}.
   size_t top = 0;                     // Index of the most probable class other than "normal".
+  // 90 % interval of the share of held-out rows with such a probability of `top` that were of that
+  // class.
+  double confidence_low = 0, confidence_high = 1;
   double base_value = 0;              // Margin of the top class without any feature.
   double margin = 0;                  // base_value + sum of contributions, to 1e-9.
   std::vector<Contribution> because;  // Largest |contribution| first; all of them.
