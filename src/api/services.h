@@ -11,7 +11,6 @@
 #include "decisions/alarms.h"
 #include "decisions/provenance.h"
 #include "fleet/device_registry.h"
-#include "inference/scorer.h"
 #include "learning/labels.h"
 #include "storage/history.h"
 #include "storage/records.h"
@@ -41,7 +40,6 @@ struct Services {
   fleet::DeviceRegistry& devices;
   decisions::Alarms& alarms;
   decisions::Provenance& provenance;
-  inference::Scorer& scorer;
   learning::Labels& labels;
   trust::Users& users;
   trust::AuditLog& audit;
@@ -52,6 +50,7 @@ struct Services {
   value::Gates& gates;
   // 5th to 95th percentile of healthy training rows for a point, or nothing without a model that watches it.
   std::function<std::optional<std::pair<double, double>>(const things::Point&)> normal_band;
+  std::function<Json()> models;  // As /models lists them.
 };
 
 }  // namespace penstock::api

@@ -1,0 +1,316 @@
+// The order of construction is the order of the data's way; Stop takes it down from the outside in: first nobody can come in any
+// more (drivers, listeners, HTTP), then what was taken is finished (pipeline), then the files close.
+//
+// A data folder has one node: an exclusive lock on DATA/lock, which the kernel lets go when the process dies.
+#include "node.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "api/app.h"
+#include "api/event_hub.h"
+#include "api/http_server.h"
+#include "api/routes.h"
+#include "api/webhook.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "decision_flow.h"
+#include "decisions/notification.h"
+#include "live_updates.h"
+#include "protocols/driver/driver.h"
+#include "protocols/mqtt/listener.h"
+#include "things/point_ids.h"
+#include "value_flow.h"
+
+namespace penstock {
+namespace {
+
+constexpr auto kHousekeeping = std::chrono::milliseconds(500);
+
+// Held while the node lives.
+class FolderLock {
+ public:
+  static Result<std::unique_ptr<FolderLock>> Take(const std::string& folder) {
+    const int fd = open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) return FromErrno(errno, "cannot open " + folder + "/lock");
+    auto lock = std::unique_ptr<FolderLock>(new FolderLock(fd));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+    auto error = AlreadyExists("another node runs on {}", folder);
+    error.error().Fix("stop it, or give this one its own folder: --data");
+    return error;
+  }
+  ~FolderLock() { close(fd_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+storage::HistoryOptions HistoryOptionsOf(const Settings&) {
+  storage::HistoryOptions options;
+  options.memory_limit_mb = 96;
+  options.threads = 1;
+  return options;
+}
+
+telemetry::PipelineOptions PipelineOptionsOf(const Settings& settings) {
+  telemetry::PipelineOptions options;
+  options.retain = settings.retain_raw;
+  options.history_bytes_max = settings.history_bytes_max;
+  return options;
+}
+
+std::string NodeName() {
+  char name[256] = "node";
+  (void)gethostname(name, sizeof name - 1);
+  return name;
+}
+
+}  // namespace
+
+struct Node::Parts {
+  Settings settings;
+  const Clock* clock = nullptr;
+  SystemClock real_clock;
+  bool listen = true;
+
+  std::unique_ptr<FolderLock> lock;
+  std::unique_ptr<storage::Records> records;
+  std::unique_ptr<trust::AuditLog> audit;
+  std::unique_ptr<trust::Users> users;
+  std::unique_ptr<things::PointIds> point_ids;
+  std::unique_ptr<things::Directory> directory;
+  std::unique_ptr<storage::DurableLog> log;
+  std::unique_ptr<storage::History> history;
+  std::unique_ptr<telemetry::QuarantineStore> quarantine;
+  std::unique_ptr<telemetry::LiveValues> live;
+  std::unique_ptr<telemetry::FeatureEngine> features;
+  std::unique_ptr<fleet::DeviceRegistry> devices;
+  std::unique_ptr<inference::ModelRepository> models;
+  std::unique_ptr<inference::Scorer> scorer;
+  std::unique_ptr<decisions::Provenance> provenance;
+  std::unique_ptr<decisions::Alarms> alarms;
+  std::unique_ptr<learning::Labels> labels;
+  std::unique_ptr<DecisionFlow> flow;
+  std::unique_ptr<ValueFlow> value;
+  std::unique_ptr<telemetry::Pipeline> pipeline;
+  api::EventHub events;
+  api::Webhooks webhooks;
+  std::unique_ptr<decisions::Notifier> notifier;
+  std::unique_ptr<api::Services> services;
+  api::Router router;
+  std::unique_ptr<api::App> app;
+  std::unique_ptr<LiveUpdates> live_updates;
+  std::unique_ptr<api::HttpServer> http;
+  std::unique_ptr<protocols::mqtt::Listener> mqtt;
+  std::unique_ptr<protocols::Drivers> drivers;
+  std::jthread housekeeping;
+  bool stopped = false;
+
+  Status OpenStores(const std::string& models_folder);
+  Status OpenDecisions();
+  Status StartPipeline();
+  void WireAlarms();
+  void MakeServices();
+  Status Listen();
+  void Reload();
+  void Housekeep();
+};
+
+Status Node::Parts::OpenStores(const std::string& models_folder) {
+  TRY(MakeFolders(settings.data));
+  ASSIGN_OR_RETURN(lock, FolderLock::Take(settings.data));
+  ASSIGN_OR_RETURN(records, storage::Records::Open(settings.data + "/records.db"));
+  ASSIGN_OR_RETURN(audit, trust::AuditLog::Open(*records, *clock));
+  ASSIGN_OR_RETURN(users, trust::Users::Open(*records, real_clock, *audit));
+  ASSIGN_OR_RETURN(point_ids, things::PointIdsIn(*records));
+  directory = std::make_unique<things::Directory>(settings.folder, *point_ids);
+  for (const auto& finding : directory->Reload()) {
+    if (finding.is_error) LogWarn("not used: {}", finding.error.ToString());
+    else LogInfo("{}", finding.error.ToString());
+  }
+  storage::LogOptions log_options;
+  log_options.max_bytes = settings.log_bytes_max;
+  ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", log_options));
+  ASSIGN_OR_RETURN(history, storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
+  ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
+  ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
+  models = std::make_unique<inference::ModelRepository>(models_folder);
+  return {};
+}
+
+Status Node::Parts::OpenDecisions() {
+  live = std::make_unique<telemetry::LiveValues>();
+  features = std::make_unique<telemetry::FeatureEngine>(*clock);
+  scorer = std::make_unique<inference::Scorer>(*models);
+  ASSIGN_OR_RETURN(provenance, decisions::Provenance::Open(*records));
+  ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance));
+  ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
+  flow = std::make_unique<DecisionFlow>(
+      DecisionFlow::Parts{*clock, *directory, *features, *scorer, *alarms, *provenance});
+  flow->Bind(settings.folder + "/models");
+  ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history, *alarms, *provenance, *labels,
+                                           *scorer, *models}));
+  features->OnRow([this](const std::string& schema, telemetry::FeatureRow&& row) { flow->OnRow(schema, std::move(row)); });
+  return {};
+}
+
+Status Node::Parts::StartPipeline() {
+  pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock, PipelineOptionsOf(settings));
+  const auto snapshot = directory->snapshot();
+  pipeline->SetSnapshot(snapshot);
+  live->SetSnapshot(snapshot);
+  using Replay = telemetry::Pipeline::Replay;
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { live->Observe(batch); }, Replay::kYes);
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); });
+  pipeline->Subscribe([this](const telemetry::Batch& batch) {
+    flow->Observe(batch);
+    features->Observe(batch);
+  });
+  return pipeline->Start();
+}
+
+void Node::Parts::WireAlarms() {
+  notifier = std::make_unique<decisions::Notifier>(settings.notify, *clock, [this](const decisions::Notification& n) {
+    const Json body = {{"role", n.route.role}, {"step", n.step}, {"alarm", api::AlarmJson(*services, n.alarm)}};
+    if (n.route.via == "webhook") webhooks.Send(n.route.url, body);
+    else events.Publish("notification", body);
+    (void)provenance->Add(n.alarm.trace, {clock->Now(), "notified", fmt::format("told {} by {}", n.route.role, n.route.via), body["role"]});
+  });
+  alarms->OnChange([this](const decisions::Alarm& alarm, decisions::AlarmEvent event) {
+    value->OnAlarm(alarm, event);
+    events.Publish("alarm", api::AlarmJson(*services, alarm));
+    notifier->OnAlarm(alarm, event);
+  });
+  alarms->OnVerdict([this](const decisions::Alarm& alarm) {
+    const auto changed = value->OnVerdict(alarm);
+    events.Publish("kpi", {{"changed", changed}});
+    events.Publish("gate", Json::object());
+  });
+}
+
+void Node::Parts::MakeServices() {
+  services = std::unique_ptr<api::Services>(new api::Services{
+      settings, *clock, NodeName(), *directory, *pipeline, *live, *quarantine, *history, *records, *devices, *alarms,
+      *provenance, *labels, *users, *audit, events, value->kpis(), value->states(), value->usecases(), value->gates(),
+      [this](const things::Point& point) { return flow->NormalBand(point); },
+      [this] { return flow->ModelsJson(*models); }});
+  app = std::make_unique<api::App>(router, *users, !settings.tls_off);
+  api::AddSessionRoutes(router, *services, *app);
+  api::AddPlantRoutes(router, *services);
+  api::AddPointRoutes(router, *services);
+  api::AddAlarmRoutes(router, *services);
+  api::AddModelRoutes(router, *services);
+  api::AddValueRoutes(router, *services);
+  api::AddTrustRoutes(router, *services);
+  api::AddIngestRoutes(router, *services);
+  api::AddLiveRoutes(router, *services);
+}
+
+Status Node::Parts::Listen() {
+  api::HttpServerOptions http_options;
+  http_options.listen = settings.http;
+  ASSIGN_OR_RETURN(http, api::HttpServer::Start(http_options, [this](api::Request request, const api::Responder& respond) {
+                     app->Handle(std::move(request), respond);
+                   }));
+  const protocols::DriverContext context{*clock, *pipeline, *quarantine, *devices, nullptr};
+  protocols::mqtt::ListenerOptions mqtt_options;
+  mqtt_options.endpoint = settings.mqtt;
+  ASSIGN_OR_RETURN(mqtt, protocols::mqtt::Listener::Open(mqtt_options, context));
+  mqtt->Apply(*directory->snapshot());
+  drivers = std::make_unique<protocols::Drivers>(context);
+  drivers->Apply(*directory->snapshot());
+  live_updates = std::make_unique<LiveUpdates>(*services);
+  return {};
+}
+
+// A changed file of the site: things at once, models and KPIs with them. What is bad keeps its old version.
+void Node::Parts::Reload() {
+  for (const auto& finding : directory->Reload())
+    if (finding.is_error) LogWarn("keeps its old version: {}", finding.error.ToString());
+  const auto snapshot = directory->snapshot();
+  pipeline->SetSnapshot(snapshot);
+  live->SetSnapshot(snapshot);
+  flow->Bind(settings.folder + "/models");
+  value->Reload();
+  if (mqtt) mqtt->Apply(*snapshot);
+  if (drivers) drivers->Apply(*snapshot);
+  LogInfo("things read again: {} things", snapshot->things.size());
+}
+
+void Node::Parts::Housekeep() {
+  alarms->Sweep();
+  notifier->Sweep();
+  features->Advance();
+  value->Tick();
+  if (directory->Changed()) Reload();
+}
+
+Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Node::~Node() { Stop(); }
+
+Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
+  auto parts = std::make_unique<Parts>();
+  parts->settings = std::move(options.settings);
+  parts->clock = options.clock != nullptr ? options.clock : &parts->real_clock;
+  parts->listen = options.listen;
+  Parts& p = *parts;
+  const std::string models = options.models.empty() ? p.settings.data + "/models" : options.models;
+  TRY(p.OpenStores(models));
+  TRY(p.OpenDecisions());
+  TRY(p.StartPipeline());
+  p.MakeServices();
+  p.WireAlarms();
+  std::unique_ptr<Node> node(new Node(std::move(parts)));
+  if (p.listen) {
+    TRY(p.Listen());
+    p.housekeeping = std::jthread([&p](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        p.Housekeep();
+        std::this_thread::sleep_for(kHousekeeping);
+      }
+    });
+  }
+  return node;
+}
+
+void Node::Stop() {
+  Parts& p = *parts_;
+  if (p.stopped) return;
+  p.stopped = true;
+  if (p.housekeeping.joinable()) {
+    p.housekeeping.request_stop();
+    p.housekeeping.join();
+  }
+  p.live_updates.reset();
+  if (p.drivers) p.drivers->Stop();
+  if (p.mqtt) p.mqtt->Stop();
+  p.events.Close();
+  if (p.http) p.http->Stop();
+  p.pipeline->Stop();
+  if (const auto flushed = p.quarantine->Flush(); !flushed) LogWarn("quarantine: {}", flushed.error().ToString());
+}
+
+std::string Node::url() const {
+  return fmt::format("http://{}:{}", parts_->settings.http.host == "::1" ? "[::1]" : parts_->settings.http.host, http_port());
+}
+uint16_t Node::http_port() const { return parts_->http ? parts_->http->port() : 0; }
+uint16_t Node::mqtt_port() const { return parts_->mqtt ? parts_->mqtt->port() : 0; }
+
+std::optional<std::string> Node::setup_token() const {
+  const std::string token = parts_->users->SetupToken();
+  return token.empty() ? std::nullopt : std::optional(token);
+}
+
+Result<std::string> Node::MachineToken(const std::string& name, trust::Role role) {
+  return parts_->users->CreateToken("node", name, role);
+}
+
+const api::Services& Node::services() const { return *parts_->services; }
+
+}  // namespace penstock
