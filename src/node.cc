@@ -167,7 +167,7 @@ Status Node::Parts::StartPipeline() {
   live->SetSnapshot(snapshot);
   using Replay = telemetry::Pipeline::Replay;
   pipeline->Subscribe([this](const telemetry::Batch& batch) { live->Observe(batch); }, Replay::kYes);
-  pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); });
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); }, Replay::kYes);
   pipeline->Subscribe([this](const telemetry::Batch& batch) {
     flow->Observe(batch);
     features->Observe(batch);
@@ -247,7 +247,6 @@ void Node::Parts::Housekeep() {
   alarms->Sweep();
   notifier->Sweep();
   features->Advance();
-  value->Tick();
   if (directory->Changed()) Reload();
 }
 

@@ -5,7 +5,7 @@
 #include "commands/command.h"
 #include "inference/scorer.h"
 #include "things/directory.h"
-#include "value/kpi_config.h"
+#include "value/kpi_file.h"
 #include "value/usecase.h"
 
 namespace penstock::commands {
