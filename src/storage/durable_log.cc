@@ -16,7 +16,6 @@
 #include "storage/durable_log.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +31,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "storage/disk.h"
+#include "storage/folder_lock.h"
 #include "storage/log_cursors.h"
 #include "storage/log_record.h"
 
@@ -65,15 +65,6 @@ std::unexpected<Error> Failed(int error_number, std::string_view what, const std
   error.error().Where(path);
   if (full) error.error().Fix("free space on this file system; the log goes on by itself");
   return error;
-}
-
-Status SyncFolder(const std::string& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Failed(errno, "cannot open folder", folder);
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  if (error != 0) return Failed(error, "cannot sync folder", folder);
-  return {};
 }
 
 struct Segment {
@@ -151,13 +142,10 @@ class FileLog final : public DurableLog {
     options_.segment_bytes = std::clamp<uint64_t>(options_.segment_bytes, 4096,
                                                   std::max<uint64_t>(4096, options_.max_bytes / 4));
   }
-  ~FileLog() override {
-    if (lock_fd_ >= 0) close(lock_fd_);
-  }
 
   Status Recover() {
     TRY(MakeFolders(folder_));
-    TRY(TakeLock());
+    ASSIGN_OR_RETURN(lock_, FolderLock::Take(folder_, "durable log"));
     ASSIGN_OR_RETURN(cursors_, LogCursors::Open(folder_ + "/cursors", disk_));
     TRY(OpenSegments());
     while (!segments_.empty()) {
@@ -182,7 +170,6 @@ class FileLog final : public DurableLog {
   uint64_t bytes() const override { return bytes_.load(std::memory_order_acquire); }
 
  private:
-  Status TakeLock();
   Status OpenSegments();
   Result<bool> RecoverLast();
   Status CutTail(Segment& segment, uint64_t size, uint64_t valid_end, bool garbage);
@@ -197,7 +184,7 @@ class FileLog final : public DurableLog {
   const std::string folder_;
   LogOptions options_;
   Disk& disk_;
-  int lock_fd_ = -1;
+  std::unique_ptr<FolderLock> lock_;
 
   mutable std::mutex mutex_;  // Guards segments_ (the list and the marks) and cursors_.
   std::deque<SegmentPointer> segments_;
@@ -214,18 +201,6 @@ class FileLog final : public DurableLog {
   std::optional<Error> given_up_;  // Why the last commit failed; until the next Append.
   std::optional<Error> broken_;    // Why nothing is taken until the log is opened again.
 };
-
-Status FileLog::TakeLock() {
-  const std::string path = folder_ + "/lock";
-  lock_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock_fd_ < 0) return Failed(errno, "cannot open lock", path);
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    auto error = FailedPrecondition("the log is being written by another process");
-    error.error().Where(path).Fix("stop the other node, or give this one another data folder");
-    return error;
-  }
-  return {};
-}
 
 Status FileLog::OpenSegments() {
   ASSIGN_OR_RETURN(const auto names, ListFiles(folder_, ".log"));

@@ -21,6 +21,8 @@ struct HistoryOptions {
   int threads = 1;
   Duration flush_every = std::chrono::seconds(60);  // Real time between Parquet files.
   size_t tail_rows_max = 2'000'000;                 // Earlier flush when the tail grows beyond.
+  size_t merge_files = 16;          // So many small files of a day become a larger one.
+  bool merge_in_background = true;  // False: Flush merges before it returns.
 };
 
 // Equal-length columns, as telemetry::Batch has them.
@@ -39,7 +41,8 @@ struct HistoryRow {
   uint32_t quality = 0;
 };
 
-// One pixel column of a trend: at most four points (first, min, max, last), gaps visible.
+// One pixel column of a trend: at most four points (first, min, max, last), gaps visible. All but
+// the counts are over samples that are not bad, and NaN when there is none.
 struct TrendBucket {
   Time from;
   double first = 0, min = 0, max = 0, last = 0, mean = 0;
@@ -56,6 +59,10 @@ class History {
 
   // Names for the files' columns: which path and product a point id has. Before its first Append.
   virtual void NamePoint(PointId id, const std::string& path, const std::string& product) = 0;
+  // Row i has sequence first_sequence + i. Rows below the highest sequence seen so far are there
+  // already and are left out, so that the log can be replayed from anywhere. Flushes when it is
+  // time to (flush_every, tail_rows_max); that takes some 50 ms. A failed flush is logged and tried
+  // again later; kResourceExhausted when twice tail_rows_max wait.
   virtual Status Append(const HistoryColumns& columns) = 0;
   // Writes the tail to Parquet and fsyncs it. Afterwards everything appended is durable in files.
   virtual Status Flush() = 0;

@@ -1,0 +1,48 @@
+// Rows folded as they come: into the pixel columns of a trend, and into the coverage of a point.
+// Order does not matter to the result, but rows sorted by time are folded fastest.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "storage/history.h"
+
+namespace penstock::storage {
+
+// A sample counts as bad by the top two bits of its OPC UA status code.
+inline bool IsBadQuality(uint32_t quality) { return (quality >> 30) >= 2; }
+
+class TrendFold {
+ public:
+  TrendFold(Time from, Time to, size_t buckets);
+  // Rows outside [from, to) are left out.
+  void Add(std::span<const Time> time, std::span<const double> value,
+           std::span<const uint32_t> quality);
+  std::vector<TrendBucket> Finish() const;  // Those with at least one sample.
+
+ private:
+  struct Bucket {
+    Time first_time, last_time;
+    double first = 0, last = 0, min = 0, max = 0, sum = 0;
+    uint64_t good = 0, count = 0, bad = 0;
+  };
+  Time from_, to_;
+  int64_t step_us_;
+  std::vector<Bucket> buckets_;
+};
+
+class CoverageFold {
+ public:
+  CoverageFold(Time from, Time to) : from_(from), to_(to) {}
+  void Add(std::span<const Time> time, std::span<const uint32_t> quality);
+  History::Coverage Finish(const std::string& path) const;
+
+ private:
+  Time from_, to_;
+  History::Coverage coverage_;
+  std::vector<bool> minutes_;  // From first_minute_ on.
+  int64_t first_minute_ = 0, last_good_minute_ = INT64_MIN;
+};
+
+}  // namespace penstock::storage
