@@ -4,7 +4,8 @@
 // Children of an AnalogItemType (EURange, EngineeringUnits) are added between begin and finish of the node, so that the library
 // takes them for the type's own instead of making a second pair.
 //
-// Port 0: the library cannot tell which port the system chose, so a free one is found by a socket first.
+// The library cannot tell which port the system chose for 0, and starts without a word when a port is taken; so a socket of
+// our own tries the port first.
 #include "plant/opcua_server.h"
 
 #include <open62541/plugin/log.h>
@@ -51,14 +52,18 @@ UA_DateTime ToUa(Time time) { return ToMicros(time) * 10 + UA_DATETIME_UNIX_EPOC
 UA_NodeId Ns0(UA_UInt32 id) { return UA_NODEID_NUMERIC(0, id); }
 char* Mutable(const char* text) { return const_cast<char*>(text); }  // The library copies and never writes.
 
-Result<uint16_t> FreePort() {
+// The port itself when it is free, for 0 any free one.
+Result<uint16_t> FreePort(uint16_t port) {
+  using boost::asio::ip::tcp;
   boost::asio::io_context io;
   boost::system::error_code error;
-  boost::asio::ip::tcp::acceptor acceptor(io);
-  const boost::asio::ip::tcp::endpoint any(boost::asio::ip::address_v4::loopback(), 0);
-  acceptor.open(any.protocol(), error);
-  if (!error) acceptor.bind(any, error);
-  if (error) return FromErrno(error.value(), "opc ua server: no free port");
+  tcp::acceptor acceptor(io);
+  const tcp::endpoint endpoint(boost::asio::ip::address_v4::loopback(), port);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(1, error);
+  if (error) return FromErrno(error.value(), fmt::format("opc ua server 127.0.0.1:{}", port));
   return acceptor.local_endpoint().port();
 }
 
@@ -118,8 +123,6 @@ class Server final : public OpcUaServer {
  private:
   static std::unexpected<Error> Failed(std::string_view what, UA_StatusCode status) {
     const char* name = UA_StatusCode_name(status);
-    if (status == UA_STATUSCODE_BADINTERNALERROR || status == UA_STATUSCODE_BADCOMMUNICATIONERROR)
-      return AlreadyExists("opc ua server: {}: {}; is the port in use?", what, name);
     return Internal("opc ua server: {}: {}", what, name);
   }
 
@@ -241,9 +244,7 @@ class Server final : public OpcUaServer {
 }  // namespace
 
 Result<std::unique_ptr<OpcUaServer>> OpcUaServer::Start(uint16_t port) {
-  if (port == 0) {
-    ASSIGN_OR_RETURN(port, FreePort());
-  }
+  ASSIGN_OR_RETURN(port, FreePort(port));
   auto server = std::make_unique<Server>();
   TRY(server->Listen(port));
   return server;
