@@ -41,8 +41,8 @@ std::string FormatFinding(const Finding& finding) {
   const Error& error = finding.error;
   std::string text = error.where;
   if (!error.pointer.empty()) text += (text.empty() ? "" : "  ") + error.pointer;
-  text += fmt::format("\n  {}: {}\n", finding.is_error ? "error" : "warning", error.message);
-  if (!error.fix.empty()) text += fmt::format("  fix:   {}\n", error.fix);
+  text += fmt::format("\n  {}: {}", finding.is_error ? "error" : "warning", error.message);
+  if (!error.fix.empty()) text += fmt::format("\n  fix:   {}", error.fix);
   return text;
 }
 

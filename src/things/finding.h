@@ -40,7 +40,7 @@ class Findings {
   size_t errors_ = 0, left_out_ = 0;
 };
 
-// As a person reads it, two or three lines:
+// As a person reads it, two or three lines, without a newline at the end:
 //   things/pump-7.td.json  /properties/discharge_pressure/forms/0/modv:type
 //     error: "xsd:double" needs quantity=4, form reads 2 registers
 //     fix:   quantity=4, or modv:type xsd:float

@@ -77,7 +77,7 @@ TEST(ReaderTest, ADoubleInTwoRegistersReadsAsDocumented) {
   EXPECT_EQ(FormatFinding(findings[0]),
             "things/pump-7.td.json  /properties/discharge_pressure/forms/0/modv:type\n"
             "  error: \"xsd:double\" needs quantity=4, form reads 2 registers\n"
-            "  fix:   quantity=4, or modv:type xsd:float\n");
+            "  fix:   quantity=4, or modv:type xsd:float");
 }
 
 TEST(ReaderTest, AllMistakesComeInOnePass) {
