@@ -1,9 +1,9 @@
-// Healthy time is exponential with a floor, the kind of fault uniform, the life uniform within the kind's bounds. Every draw for
-// a fault is made at its onset and in one order, whatever a crew does later, so that the same seed and
-// the same repairs give the same run.
+// Healthy time is exponential with a floor, the kind of fault uniform, the life uniform within the
+// kind's bounds. Every draw for a fault is made at its onset and in one order, whatever a crew does
+// later, so that the same seed and the same repairs give the same run.
 //
-// The early fault of a run starts at 35 % of a short life: with the time-lapse of the demo it is plain to see within half a
-// minute, and still ends in a failure when nobody looks.
+// The early fault of a run starts at 35 % of a short life: with the time-lapse of the demo it is
+// plain to see within half a minute, and still ends in a failure when nobody looks.
 #include "plant/fault.h"
 
 #include <algorithm>
@@ -14,13 +14,15 @@ namespace {
 
 using std::chrono::seconds;
 
-Duration Hours(double hours) { return std::chrono::duration_cast<Duration>(seconds(std::llround(hours * 3600))); }
+Duration Hours(double hours) {
+  return std::chrono::duration_cast<Duration>(seconds(std::llround(hours * 3600)));
+}
 Duration Minutes(double minutes) { return Hours(minutes / 60); }
 
 }  // namespace
 
-FaultLife::FaultLife(Machine& machine, const Random& seed, const FaultRates& rates, Time start, bool early,
-                     Truth& truth)
+FaultLife::FaultLife(Machine& machine, const Random& seed, const FaultRates& rates, Time start,
+                     bool early, Truth& truth)
     : machine_(machine), random_(seed), rates_(rates), truth_(truth), early_(early) {
   PlanNext(start);
   if (early_) next_onset_ = start + Minutes(random_.Uniform(2, 6));
@@ -79,8 +81,10 @@ void FaultLife::Begin(Time now) {
   truth_.faults.push_back(event);
   machine_.FaultBegins(fault_);
   truth_.Write(now, "fault_onset",
-               {{"machine", event.machine}, {"kind", event.kind},
-                {"would_fail_at", FormatTime(event.would_fail_at)}, {"degree", event.degree_at_onset}});
+               {{"machine", event.machine},
+                {"kind", event.kind},
+                {"would_fail_at", FormatTime(event.would_fail_at)},
+                {"degree", event.degree_at_onset}});
 }
 
 void FaultLife::Fail(Time now) {
@@ -97,7 +101,8 @@ void FaultLife::BeginRepair(Time now, Duration length, std::string_view reason) 
   repair_ends_ = now + (failed_ ? std::max(length, breakdown_length_) : length);
   repair_at_.reset();
   mends_fault_ = fault_ >= 0;
-  Json fields = {{"machine", machine_.name()}, {"reason", reason}, {"ends_at", FormatTime(*repair_ends_)}};
+  Json fields = {
+      {"machine", machine_.name()}, {"reason", reason}, {"ends_at", FormatTime(*repair_ends_)}};
   if (mends_fault_) {
     truth_.faults[event_].repair_began = now;
     fields["kind"] = truth_.faults[event_].kind;

@@ -1,4 +1,5 @@
-// The life of one machine between faults: healthy, worsening, failed, in repair; drawn from the seed.
+// The life of one machine between faults: healthy, worsening, failed, in repair; drawn from the
+// seed.
 #pragma once
 
 #include <optional>
@@ -13,7 +14,7 @@ namespace penstock::plant {
 
 // How often things go wrong; times in plant hours.
 struct FaultRates {
-  double healthy_hours = 1.2;       // Mean from one repair to the next onset; 0: no machine faults.
+  double healthy_hours = 1.2;  // Mean from one repair to the next onset; 0: no machine faults.
   double healthy_hours_min = 1.0 / 3;
   double sensor_fault_hours = 1.6;  // Mean between sensor faults of the whole line; 0: none.
   // One machine begins worn, so that there is something to see soon.
@@ -35,8 +36,8 @@ class FaultLife {
   bool in_repair() const { return repair_ends_.has_value(); }
   const FaultEvent* current() const;  // nullptr when healthy.
 
-  // A crew comes: `length` of stop; what is worn is mended. What has failed takes longer. Nothing happens while a repair
-  // is going on.
+  // A crew comes: `length` of stop; what is worn is mended. What has failed takes longer. Nothing
+  // happens while a repair is going on.
   void BeginRepair(Time now, Duration length, std::string_view reason);
 
  private:
@@ -55,7 +56,7 @@ class FaultLife {
   bool failed_ = false;
   size_t event_ = 0;  // In truth_.faults, while fault_ >= 0 or in repair of it.
   bool mends_fault_ = false;
-  std::optional<Time> repair_at_;    // Planned: breakdown, or the history's own crew.
+  std::optional<Time> repair_at_;  // Planned: breakdown, or the history's own crew.
   std::optional<Time> repair_ends_;
   Duration planned_length_{0}, breakdown_length_{0};  // Drawn with the fault.
 };

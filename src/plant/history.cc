@@ -1,5 +1,6 @@
-// Modbus points have no report of their own: the node polls them, twice per report interval with the default settings,
-// so they are read on that grid. The grid of a live node is shifted by its start; nothing depends on that.
+// Modbus points have no report of their own: the node polls them, twice per report interval with
+// the default settings, so they are read on that grid. The grid of a live node is shifted by its
+// start; nothing depends on that.
 #include "plant/history.h"
 
 #include <map>
@@ -25,7 +26,8 @@ void RunHistory(const HistoryRun& run, const std::function<void(const Reading&)>
     const auto& own = paths[report.station.name()];
     for (size_t i = 0; i < points.size(); ++i) {
       const Measured& measured = report.values[i];
-      const bool outside = !(measured.value >= points[i].minimum && measured.value <= points[i].maximum);
+      const bool outside =
+          !(measured.value >= points[i].minimum && measured.value <= points[i].maximum);
       sink({own[i], report.time, measured.value, measured.lost || outside});
     }
     if (!report.waveform.empty())

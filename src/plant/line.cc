@@ -1,8 +1,9 @@
-// Order of a step: plan, weather, pump, filler, gearbox, meter. Each sees what those before it did in this second
-// and those after it in the last one.
+// Order of a step: plan, weather, pump, filler, gearbox, meter. Each sees what those before it did
+// in this second and those after it in the last one.
 //
-// Reports are due at multiples of the interval since the epoch of plant time, half-way for the quick ones, so that a run
-// that starts later reports on the same grid. The burst of a waveform covers the second that ends with the report.
+// Reports are due at multiples of the interval since the epoch of plant time, half-way for the
+// quick ones, so that a run that starts later reports on the same grid. The burst of a waveform
+// covers the second that ends with the report.
 #include "plant/line.h"
 
 #include <algorithm>
@@ -30,12 +31,13 @@ constexpr std::string_view kBreakable[] = {"pump-7", "gearbox-2", "filler-1"};
 
 }  // namespace
 
-Station::Station(std::unique_ptr<Machine> machine, const Random& seed, const LineOptions& options, bool early,
-                 Truth& truth)
+Station::Station(std::unique_ptr<Machine> machine, const Random& seed, const LineOptions& options,
+                 bool early, Truth& truth)
     : machine_(std::move(machine)),
       life_(*machine_, seed.Fork("life"), options.rates, options.start, early, truth),
       measured_(machine_->points().size()) {
-  for (const PointKind& point : machine_->points()) instruments_.emplace_back(point, seed.Fork(point.property));
+  for (const PointKind& point : machine_->points())
+    instruments_.emplace_back(point, seed.Fork(point.property));
 }
 
 void Station::Step(LineState& line) {
@@ -54,16 +56,19 @@ Line::Line(const LineOptions& options, Truth& truth)
   CHECK(report_interval_ >= seconds(2) && report_interval_ % seconds(2) == Duration(0));
   const Random seed(options.seed);
   Random choice = seed.Fork("early fault");
-  const std::string_view early =
-      options.rates.early_fault ? kBreakable[choice.Below(std::size(kBreakable))] : std::string_view();
+  const std::string_view early = options.rates.early_fault
+                                     ? kBreakable[choice.Below(std::size(kBreakable))]
+                                     : std::string_view();
   state_.time = std::chrono::floor<seconds>(options.start);
   for (auto& machine : MakeMachines(seed, options.start)) {
     const Random own = seed.Fork(machine->name()).Fork("station");
     const bool worn = machine->name() == early;
     stations_.push_back(std::make_unique<Station>(std::move(machine), own, options, worn, truth));
   }
-  next_sensor_fault_ = state_.time + seconds(std::llround(
-                           900 + sensor_faults_.Exponential(std::max(0.01, rates_.sensor_fault_hours)) * 3600));
+  next_sensor_fault_ =
+      state_.time +
+      seconds(std::llround(
+          900 + sensor_faults_.Exponential(std::max(0.01, rates_.sensor_fault_hours)) * 3600));
   Step();
   const Machine& filler = Find("filler-1")->machine();
   good_at_start_ = filler.Value(0);
@@ -120,8 +125,9 @@ void Line::BeginSensorFault() {
   const auto kinds = SensorFaultKinds();
   const SensorFaultKind& kind = kinds[sensor_faults_.Below(kinds.size())];
   const Duration length = seconds(std::llround(sensor_faults_.Uniform(10, 40) * 60));
-  next_sensor_fault_ = state_.time + length +
-                       seconds(std::llround(sensor_faults_.Exponential(rates_.sensor_fault_hours) * 3600));
+  next_sensor_fault_ =
+      state_.time + length +
+      seconds(std::llround(sensor_faults_.Exponential(rates_.sensor_fault_hours) * 3600));
   instrument->BeginFault(kind.fault, state_.time, length);
   SensorFaultEvent event;
   event.machine = station->name();
@@ -131,7 +137,9 @@ void Line::BeginSensorFault() {
   event.would_end_at = state_.time + length;
   truth_.sensor_faults.push_back(event);
   truth_.Write(state_.time, "sensor_fault_start",
-               {{"machine", event.machine}, {"point", event.machine + "/" + event.property}, {"kind", event.kind}});
+               {{"machine", event.machine},
+                {"point", event.machine + "/" + event.property},
+                {"kind", event.kind}});
 }
 
 int Line::RepairSensors(std::string_view machine) {
@@ -148,7 +156,9 @@ int Line::RepairSensors(std::string_view machine) {
       event.ended_at = state_.time;
       event.repaired = true;
       truth_.Write(state_.time, "sensor_fault_end",
-                   {{"machine", event.machine}, {"point", event.machine + "/" + event.property}, {"kind", event.kind}});
+                   {{"machine", event.machine},
+                    {"point", event.machine + "/" + event.property},
+                    {"kind", event.kind}});
     }
   return mended;
 }
@@ -160,7 +170,8 @@ void Line::ReportAll(bool full, const ReportSink& sink) {
     if (waveform) machine.Burst(burst_);
     if (!sink || (!full && machine.reports_per_interval() == 1)) continue;
     sink({*station, state_.time, station->measured(),
-          waveform ? std::span<const double>(burst_) : std::span<const double>(), state_.time - seconds(1)});
+          waveform ? std::span<const double>(burst_) : std::span<const double>(),
+          state_.time - seconds(1)});
   }
   if (full && state_.time.time_since_epoch() % std::chrono::hours(1) == Duration(0))
     truth_.Write(state_.time, "production", Production());
@@ -173,7 +184,8 @@ Json Line::Production() const {
       good = station->machine().Value(0) - good_at_start_;
       rejected = station->machine().Value(1) - rejects_at_start_;
     }
-    if (station->name() == "energy-meter-1") energy = station->machine().Value(1) - energy_at_start_;
+    if (station->name() == "energy-meter-1")
+      energy = station->machine().Value(1) - energy_at_start_;
   }
   return {{"good", good}, {"rejected", rejected}, {"energy_kwh", std::round(energy * 1000) / 1000}};
 }

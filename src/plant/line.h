@@ -1,5 +1,6 @@
-// The line: five machines, their instruments, the plan and the faults, moved together in steps of one plant second.
-// The same seed and the same repairs give the same run, whatever the wall clock did.
+// The line: five machines, their instruments, the plan and the faults, moved together in steps of
+// one plant second. The same seed and the same repairs give the same run, whatever the wall clock
+// did.
 //
 // Thread rule: one thread at a time.
 #pragma once
@@ -28,7 +29,8 @@ struct LineOptions {
 // A machine with what stands around it.
 class Station {
  public:
-  Station(std::unique_ptr<Machine> machine, const Random& seed, const LineOptions& options, bool early, Truth& truth);
+  Station(std::unique_ptr<Machine> machine, const Random& seed, const LineOptions& options,
+          bool early, Truth& truth);
 
   Machine& machine() { return *machine_; }
   const Machine& machine() const { return *machine_; }
@@ -63,7 +65,8 @@ class Line {
   Line(const LineOptions& options, Truth& truth);
 
   Time now() const { return state_.time; }
-  // Steps to the last whole second at or before `until`; `sink` gets what is due on the way, oldest first.
+  // Steps to the last whole second at or before `until`; `sink` gets what is due on the way, oldest
+  // first.
   void AdvanceTo(Time until, const ReportSink& sink);
 
   std::span<const std::unique_ptr<Station>> stations() const { return stations_; }

@@ -19,9 +19,12 @@ std::string Transcript(uint64_t seed, std::vector<Duration> strides, Duration le
   Line line({seed, kStart, seconds(120), {}}, truth);
   std::string text;
   const auto write = [&](const Report& report) {
-    fmt::format_to(std::back_inserter(text), "{} {}", report.station.name(), FormatTime(report.time));
-    for (const Measured& measured : report.values) fmt::format_to(std::back_inserter(text), " {}", measured.value);
-    for (const double sample : report.waveform) fmt::format_to(std::back_inserter(text), " {}", sample);
+    fmt::format_to(std::back_inserter(text), "{} {}", report.station.name(),
+                   FormatTime(report.time));
+    for (const Measured& measured : report.values)
+      fmt::format_to(std::back_inserter(text), " {}", measured.value);
+    for (const double sample : report.waveform)
+      fmt::format_to(std::back_inserter(text), " {}", sample);
     text += '\n';
   };
   Time now = kStart;
@@ -40,7 +43,11 @@ TEST(LineTest, TheSameSeedGivesTheSameRunHoweverTheClockWent) {
 
 TEST(LineTest, ReportsComeOnTheirGrid) {
   Truth truth;
-  Line line({1, kStart, seconds(120), {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}}, truth);
+  Line line({1,
+             kStart,
+             seconds(120),
+             {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}},
+            truth);
   std::map<std::string, int> reports, waveforms;
   line.AdvanceTo(kStart + hours(1), [&](const Report& report) {
     ++reports[std::string(report.station.name())];
@@ -143,7 +150,11 @@ TEST(LineTest, NormalOperationVaries) {
 
 TEST(LineTest, SensorFaultsEndByThemselvesOrByRepair) {
   Truth truth;
-  Line line({5, kStart, seconds(120), {.healthy_hours = 0, .sensor_fault_hours = 0.2, .early_fault = false}}, truth);
+  Line line({5,
+             kStart,
+             seconds(120),
+             {.healthy_hours = 0, .sensor_fault_hours = 0.2, .early_fault = false}},
+            truth);
   line.AdvanceTo(kStart + hours(24), nullptr);
   ASSERT_GT(truth.sensor_faults.size(), 20u);
   for (size_t i = 0; i + 1 < truth.sensor_faults.size(); ++i) {
@@ -161,7 +172,11 @@ TEST(LineTest, SensorFaultsEndByThemselvesOrByRepair) {
 
 TEST(LineTest, AStoppedPumpEmptiesTheBowlAndStopsTheFiller) {
   Truth truth;
-  Line line({3, kStart, seconds(120), {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}}, truth);
+  Line line({3,
+             kStart,
+             seconds(120),
+             {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}},
+            truth);
   line.AdvanceTo(kStart + minutes(5), nullptr);
   ASSERT_GT(line.state().rate, 100);
   line.Find("pump-7")->life().BeginRepair(line.now(), minutes(20), "repair");

@@ -1,5 +1,6 @@
-// A machine is a piece of physics that moves in steps of one plant second: it knows its own state and what the
-// line does to it, nothing of sensors, protocols or people. One file per machine in machines/.
+// A machine is a piece of physics that moves in steps of one plant second: it knows its own state
+// and what the line does to it, nothing of sensors, protocols or people. One file per machine in
+// machines/.
 //
 // Thread rule: all of a Line is used by one thread at a time (Plant holds the lock).
 #pragma once
@@ -30,10 +31,11 @@ struct PointKind {
   Encoding encoding;
   double step;              // kUnsigned, kSigned, kText: value of one count; else 0.
   double minimum, maximum;  // The instrument's range, as in the Thing Description.
-  double noise;             // Standard deviation of the instrument; 0: no instrument, so it cannot lie.
+  double noise;  // Standard deviation of the instrument; 0: no instrument, so it cannot lie.
 };
 
-// A way to break. Damage grows from 0 to 1 over a life; severity = damage ^ growth is what the physics sees.
+// A way to break. Damage grows from 0 to 1 over a life; severity = damage ^ growth is what the
+// physics sees.
 struct FaultKind {
   std::string_view name;     // The code: "bearing_wear".
   std::string_view summary;  // One sentence.
@@ -42,8 +44,8 @@ struct FaultKind {
 };
 
 struct Condition {
-  int fault = -1;       // Row of Machine::faults(); -1: healthy.
-  double severity = 0;  // 0..1
+  int fault = -1;         // Row of Machine::faults(); -1: healthy.
+  double severity = 0;    // 0..1
   bool available = true;  // Not failed, not in repair.
 
   double Of(int row) const { return fault == row ? severity : 0; }
@@ -59,14 +61,15 @@ struct LineState {
   int product = 1;
   double rate_wanted = 0;   // Bottles per minute, 0 while stopped.
   double rate_nominal = 1;  // Of the product.
-  double litres = 0.5, viscosity = 1, density = 1000, load = 1;  // mPa.s, kg/m3; load relative to product 1
+  double litres = 0.5, viscosity = 1, density = 1000,
+         load = 1;  // mPa.s, kg/m3; load relative to product 1
   bool pump_wanted = true;
   bool rinsing = false;  // Change-over: the pump circulates water.
   // By the machines.
   bool pump_available = true, gearbox_available = true, filler_available = true;
-  double flow = 0;        // m3/h behind the pump
+  double flow = 0;         // m3/h behind the pump
   double bowl_level = 62;  // %
-  double rate = 0;        // Bottles per minute as they come.
+  double rate = 0;         // Bottles per minute as they come.
   double pump_kw = 0, gearbox_kw = 0;
 };
 

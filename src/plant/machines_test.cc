@@ -47,10 +47,12 @@ int FaultRow(const Machine& machine, std::string_view name) {
   return -1;
 }
 
-// A machine held at one severity for three hours of full production, then the mean of twenty bursts.
+// A machine held at one severity for three hours of full production, then the mean of twenty
+// bursts.
 class Held {
  public:
-  Held(std::unique_ptr<Machine> machine, std::string_view fault, double severity) : machine_(std::move(machine)) {
+  Held(std::unique_ptr<Machine> machine, std::string_view fault, double severity)
+      : machine_(std::move(machine)) {
     if (!fault.empty()) condition_.fault = FaultRow(*machine_, fault);
     condition_.severity = severity;
     line_.rate_wanted = line_.rate = 570;
@@ -127,7 +129,8 @@ TEST(PumpTest, BearingWearRaisesRmsKurtosisBandAndHeat) {
     EXPECT_GT(shape.kurtosis, kurtosis + 0.1) << severity;
     EXPECT_GT(power, 2 * band) << severity;
     EXPECT_GT(pump.Value("bearing_temperature"), heat + 2) << severity;
-    rms = shape.rms, kurtosis = shape.kurtosis, band = power, heat = pump.Value("bearing_temperature");
+    rms = shape.rms, kurtosis = shape.kurtosis, band = power,
+    heat = pump.Value("bearing_temperature");
   }
 }
 
@@ -163,7 +166,8 @@ TEST(PumpTest, FollowsTheAffinityLaws) {
 TEST(GearboxTest, MisalignmentShowsAtTwiceTheSpeed) {
   Held healthy(MakeGearbox(Random(5)), "", 0), off(MakeGearbox(Random(5)), "misalignment", 0.5);
   const int twice = static_cast<int>(std::lround(off.Value("speed") / 30));
-  EXPECT_GT(BandPower(off.Burst(), twice - 2, twice + 2), 10 * BandPower(healthy.Burst(), twice - 2, twice + 2));
+  EXPECT_GT(BandPower(off.Burst(), twice - 2, twice + 2),
+            10 * BandPower(healthy.Burst(), twice - 2, twice + 2));
   EXPECT_GT(off.MeanShape().rms, 1.8 * healthy.MeanShape().rms);
   EXPECT_GT(off.Value("oil_temperature"), healthy.Value("oil_temperature") + 3);
 }

@@ -1,9 +1,11 @@
-// Written out instead of taken from libmodbus: its server answers any unit, knows one contiguous block per table and
-// one connection, while a PLC has holes between its registers, which is what exception 02 is for. A request for another unit gets
-// exception 11 (gateway target device failed to respond), as from a gateway with nothing behind it.
+// Written out instead of taken from libmodbus: its server answers any unit, knows one contiguous
+// block per table and one connection, while a PLC has holes between its registers, which is what
+// exception 02 is for. A request for another unit gets exception 11 (gateway target device failed
+// to respond), as from a gateway with nothing behind it.
 //
-// One thread runs all connections. A request is at most 260 bytes; a header that is not Modbus (protocol not
-// 0, length out of 2..254) closes the connection, since the stream cannot be in step any more.
+// One thread runs all connections. A request is at most 260 bytes; a header that is not Modbus
+// (protocol not 0, length out of 2..254) closes the connection, since the stream cannot be in step
+// any more.
 #include "plant/modbus_server.h"
 
 #include <array>
@@ -25,7 +27,9 @@ constexpr uint8_t kIllegalFunction = 1, kIllegalAddress = 2, kIllegalValue = 3, 
 constexpr size_t kHeader = 7, kConnectionsMax = 16;
 constexpr uint16_t kRegistersMax = 125, kCoilsMax = 2000;
 
-uint16_t Word(ByteView bytes, size_t at) { return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]); }
+uint16_t Word(ByteView bytes, size_t at) {
+  return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
 
 // Header of `request` with the length of `pdu`, then `pdu`.
 Bytes Frame(ByteView request, const Bytes& pdu) {
@@ -38,22 +42,25 @@ Bytes Frame(ByteView request, const Bytes& pdu) {
   return answer;
 }
 
-Bytes Exception(uint8_t function, uint8_t code) { return {static_cast<uint8_t>(function | 0x80), code}; }
+Bytes Exception(uint8_t function, uint8_t code) {
+  return {static_cast<uint8_t>(function | 0x80), code};
+}
 
 Bytes ReadCoils(const std::map<uint16_t, bool>& coils, uint16_t address, uint16_t count) {
   if (count == 0 || count > kCoilsMax) return Exception(1, kIllegalValue);
   Bytes pdu = {1, static_cast<uint8_t>((count + 7) / 8)};
   pdu.resize(2 + pdu[1]);
   for (uint32_t i = 0; i < count; ++i) {
-    const auto found = address + i > 0xFFFF ? coils.end() : coils.find(static_cast<uint16_t>(address + i));
+    const auto found =
+        address + i > 0xFFFF ? coils.end() : coils.find(static_cast<uint16_t>(address + i));
     if (found == coils.end()) return Exception(1, kIllegalAddress);
     if (found->second) pdu[2 + i / 8] = static_cast<uint8_t>(pdu[2 + i / 8] | 1 << i % 8);
   }
   return pdu;
 }
 
-Bytes ReadRegisters(const std::map<uint16_t, uint16_t>& registers, uint8_t function, uint16_t address,
-                    uint16_t count) {
+Bytes ReadRegisters(const std::map<uint16_t, uint16_t>& registers, uint8_t function,
+                    uint16_t address, uint16_t count) {
   if (count == 0 || count > kRegistersMax) return Exception(function, kIllegalValue);
   Bytes pdu = {function, static_cast<uint8_t>(2 * count)};
   for (uint32_t i = 0; i < count; ++i) {
@@ -128,7 +135,8 @@ class Server final : public ModbusServer {
         ++connections;
         std::make_shared<Connection>(std::move(socket), *this)->ReadHeader();
       } else if (!error) {
-        LogSometimes(LogLevel::kWarn, "plant modbus full", "plant: modbus connection refused, 16 are open");
+        LogSometimes(LogLevel::kWarn, "plant modbus full",
+                     "plant: modbus connection refused, 16 are open");
       }
       Accept();
     });
@@ -183,7 +191,8 @@ Bytes AnswerModbus(const RegisterMap& map, ByteView request) {
   if (request.size() != kHeader + 5) return Frame(request, Exception(function, kIllegalValue));
   const uint16_t address = Word(request, kHeader + 1), count = Word(request, kHeader + 3);
   if (function == 1) return Frame(request, ReadCoils(map.coils, address, count));
-  return Frame(request, ReadRegisters(function == 3 ? map.holding : map.input, function, address, count));
+  return Frame(request,
+               ReadRegisters(function == 3 ? map.holding : map.input, function, address, count));
 }
 
 RegisterMap PumpRegisters(const Station& pump) {
@@ -196,7 +205,8 @@ RegisterMap PumpRegisters(const Station& pump) {
   };
   const auto bits = [&](size_t row) {
     const Measured& measured = pump.measured()[row];
-    return measured.lost ? 0x7FC00000u : std::bit_cast<uint32_t>(static_cast<float>(measured.value));
+    return measured.lost ? 0x7FC00000u
+                         : std::bit_cast<uint32_t>(static_cast<float>(measured.value));
   };
   const uint32_t discharge = bits(0), suction = bits(1);
   map.holding[40] = static_cast<uint16_t>(discharge >> 16);

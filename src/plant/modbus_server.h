@@ -1,4 +1,5 @@
-// The pump's legacy PLC: a Modbus TCP slave that answers reads of what it knows and exceptions for the rest.
+// The pump's legacy PLC: a Modbus TCP slave that answers reads of what it knows and exceptions for
+// the rest.
 //
 // Thread rule: Set() from any thread; it runs its own.
 #pragma once
@@ -24,8 +25,9 @@ struct RegisterMap {
 // The PLC's wiring of pump-7: docs in examples/bottling/things/pump-7.td.json.
 RegisterMap PumpRegisters(const Station& pump);
 
-// One request (header and protocol data unit, complete) -> one answer; empty when the header is not Modbus.
-// Functions 1 (coils), 3 (holding), 4 (input) are read; others get exception 01. Limits of the standard: 2000 coils, 125 registers.
+// One request (header and protocol data unit, complete) -> one answer; empty when the header is not
+// Modbus. Functions 1 (coils), 3 (holding), 4 (input) are read; others get exception 01. Limits of
+// the standard: 2000 coils, 125 registers.
 Bytes AnswerModbus(const RegisterMap& map, ByteView request);
 
 class ModbusServer {

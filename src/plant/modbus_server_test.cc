@@ -85,7 +85,8 @@ TEST_F(ModbusServerTest, ServesSeveralMasters) {
   std::vector<Client> clients;
   for (int i = 0; i < 5; ++i) clients.push_back(Connect(server_->port()));
   uint16_t word;
-  for (const Client& client : clients) EXPECT_EQ(modbus_read_registers(client.get(), 46, 1, &word), 1);
+  for (const Client& client : clients)
+    EXPECT_EQ(modbus_read_registers(client.get(), 46, 1, &word), 1);
 }
 
 TEST_F(ModbusServerTest, SaysWhenThePortIsTaken) {
@@ -98,8 +99,18 @@ TEST(AnswerModbusTest, LimitsAndTornRequests) {
   RegisterMap map;
   for (uint16_t i = 0; i < 300; ++i) map.holding[i] = i;
   const auto ask = [&](uint8_t function, uint16_t address, uint16_t count) {
-    const Bytes request = {0, 7, 0, 0, 0, 6, 1, function, static_cast<uint8_t>(address >> 8), static_cast<uint8_t>(address),
-                           static_cast<uint8_t>(count >> 8), static_cast<uint8_t>(count)};
+    const Bytes request = {0,
+                           7,
+                           0,
+                           0,
+                           0,
+                           6,
+                           1,
+                           function,
+                           static_cast<uint8_t>(address >> 8),
+                           static_cast<uint8_t>(address),
+                           static_cast<uint8_t>(count >> 8),
+                           static_cast<uint8_t>(count)};
     return AnswerModbus(map, request);
   };
   EXPECT_EQ(ask(3, 0, 125).size(), 7u + 2 + 250);
@@ -109,7 +120,8 @@ TEST(AnswerModbusTest, LimitsAndTornRequests) {
   EXPECT_EQ(ask(43, 0, 1), (Bytes{0, 7, 0, 0, 0, 3, 1, 0xAB, 1}));
   EXPECT_TRUE(AnswerModbus(map, Bytes{0, 7, 0, 0, 0, 6, 1}).empty());
   EXPECT_TRUE(AnswerModbus(map, Bytes{0, 7, 0, 1, 0, 2, 1, 3}).empty());
-  EXPECT_EQ(AnswerModbus(map, Bytes{0, 7, 0, 0, 0, 2, 1, 3}), (Bytes{0, 7, 0, 0, 0, 3, 1, 0x83, 3}));
+  EXPECT_EQ(AnswerModbus(map, Bytes{0, 7, 0, 0, 0, 2, 1, 3}),
+            (Bytes{0, 7, 0, 0, 0, 3, 1, 0x83, 3}));
 }
 
 }  // namespace

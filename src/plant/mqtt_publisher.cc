@@ -1,8 +1,9 @@
-// QoS 1 messages are given to the library only while it is connected, and at most kInFlight unacknowledged ones at a time:
-// its own queue has no bound. What waits here is bounded. When the connection is lost the library resends what was in flight.
+// QoS 1 messages are given to the library only while it is connected, and at most kInFlight
+// unacknowledged ones at a time: its own queue has no bound. What waits here is bounded. When the
+// connection is lost the library resends what was in flight.
 //
-// Numbers are written with the decimals that the point has (PointKind::step), so a reader gets the very value that the
-// history generator gives.
+// Numbers are written with the decimals that the point has (PointKind::step), so a reader gets the
+// very value that the history generator gives.
 #include "plant/mqtt_publisher.h"
 
 #include <mosquitto.h>
@@ -20,14 +21,20 @@ namespace {
 
 constexpr size_t kInFlight = 100;
 
-int Decimals(double step) { return step >= 1 ? 0 : static_cast<int>(std::lround(-std::log10(step))); }
+int Decimals(double step) {
+  return step >= 1 ? 0 : static_cast<int>(std::lround(-std::log10(step)));
+}
 
 void AppendValue(std::string& text, const PointKind& point, const Measured& measured) {
   const auto out = std::back_inserter(text);
-  if (measured.lost) text += "null";
-  else if (point.encoding == Encoding::kBoolean) text += measured.value != 0 ? "true" : "false";
-  else if (point.encoding == Encoding::kInteger) fmt::format_to(out, "{:.0f}", measured.value);
-  else fmt::format_to(out, "{:.{}f}", measured.value, Decimals(point.step));
+  if (measured.lost)
+    text += "null";
+  else if (point.encoding == Encoding::kBoolean)
+    text += measured.value != 0 ? "true" : "false";
+  else if (point.encoding == Encoding::kInteger)
+    fmt::format_to(out, "{:.0f}", measured.value);
+  else
+    fmt::format_to(out, "{:.{}f}", measured.value, Decimals(point.step));
 }
 
 class Publisher final : public MqttPublisher {
@@ -41,7 +48,8 @@ class Publisher final : public MqttPublisher {
 
   Status Connect(const std::string& host, uint16_t port, const std::string& client_id) {
     static const int library = mosquitto_lib_init();
-    if (library != MOSQ_ERR_SUCCESS) return Internal("mqtt client: {}", mosquitto_strerror(library));
+    if (library != MOSQ_ERR_SUCCESS)
+      return Internal("mqtt client: {}", mosquitto_strerror(library));
     client_ = mosquitto_new(client_id.c_str(), true, this);
     if (client_ == nullptr) return Internal("mqtt client: out of memory");
     mosquitto_connect_callback_set(client_, [](mosquitto*, void* self, int code) {
@@ -60,7 +68,8 @@ class Publisher final : public MqttPublisher {
     if (begun == MOSQ_ERR_INVAL || begun == MOSQ_ERR_NOMEM)
       return InvalidArgument("mqtt client {}:{}: {}", host, port, mosquitto_strerror(begun));
     const int running = mosquitto_loop_start(client_);
-    if (running != MOSQ_ERR_SUCCESS) return Internal("mqtt client: {}", mosquitto_strerror(running));
+    if (running != MOSQ_ERR_SUCCESS)
+      return Internal("mqtt client: {}", mosquitto_strerror(running));
     return {};
   }
 
@@ -87,7 +96,8 @@ class Publisher final : public MqttPublisher {
  private:
   void OnConnect(int code) {
     if (code != 0) {
-      LogSometimes(LogLevel::kWarn, "plant mqtt", fmt::format("plant: mqtt: {}", mosquitto_connack_string(code)));
+      LogSometimes(LogLevel::kWarn, "plant mqtt",
+                   fmt::format("plant: mqtt: {}", mosquitto_connack_string(code)));
       return;
     }
     connected_ = true;
@@ -123,8 +133,8 @@ class Publisher final : public MqttPublisher {
 
   bool Send(const MqttMessage& message) {
     const int code = mosquitto_publish(client_, nullptr, message.topic.c_str(),
-                                       static_cast<int>(message.payload.size()), message.payload.data(),
-                                       message.qos, false);
+                                       static_cast<int>(message.payload.size()),
+                                       message.payload.data(), message.qos, false);
     return code == MOSQ_ERR_SUCCESS;
   }
 
@@ -141,7 +151,8 @@ class Publisher final : public MqttPublisher {
 MqttMessage StateMessage(const Report& report) {
   const std::string_view machine = report.station.name();
   MqttMessage message;
-  if (machine != "filler-1" && machine != "energy-meter-1" && machine != "weather-1") return message;
+  if (machine != "filler-1" && machine != "energy-meter-1" && machine != "weather-1")
+    return message;
   message.topic = fmt::format("line-1/{}/state", machine);
   message.qos = machine == "filler-1" ? 1 : 0;
   message.payload = fmt::format("{{\"ts\":\"{}\"", FormatTime(report.time));

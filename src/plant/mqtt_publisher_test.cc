@@ -16,7 +16,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-// A listener that knows just enough MQTT 3.1.1: it acknowledges CONNECT and QoS 1 PUBLISH and can hang up.
+// A listener that knows just enough MQTT 3.1.1: it acknowledges CONNECT and QoS 1 PUBLISH and can
+// hang up.
 class TinyBroker {
  public:
   TinyBroker() : acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
@@ -126,11 +127,14 @@ TEST(MqttPublisherTest, WhatCannotWaitIsDroppedAndCounted) {
   uint16_t nobody = 0;
   {
     asio::io_context io;
-    nobody = tcp::acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0)).local_endpoint().port();
+    nobody = tcp::acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0))
+                 .local_endpoint()
+                 .port();
   }
   auto publisher = MqttPublisher::Start("127.0.0.1", nobody, "line-1");
   ASSERT_TRUE(publisher) << publisher.error().ToString();
-  for (size_t i = 0; i < MqttPublisher::kWaitingMax + 10; ++i) (*publisher)->Publish({"t", "kept", 1});
+  for (size_t i = 0; i < MqttPublisher::kWaitingMax + 10; ++i)
+    (*publisher)->Publish({"t", "kept", 1});
   EXPECT_EQ((*publisher)->dropped(), 10u);
   (*publisher)->Publish({"t", "wave", 0});
   EXPECT_EQ((*publisher)->dropped(), 11u);
@@ -143,7 +147,8 @@ class MessagesTest : public testing::Test {
     line_.AdvanceTo(line_.now() + std::chrono::minutes(2), [&](const Report& report) {
       for (const MqttMessage& message : {StateMessage(report), WaveformMessage(report)})
         if (!message.topic.empty()) messages[message.topic] = message.payload;
-      if (report.station.name() == "filler-1") filler_.assign(report.values.begin(), report.values.end());
+      if (report.station.name() == "filler-1")
+        filler_.assign(report.values.begin(), report.values.end());
       if (report.station.name() == "pump-7" && !report.waveform.empty())
         burst_.assign(report.waveform.begin(), report.waveform.end());
     });
@@ -169,7 +174,9 @@ TEST_F(MessagesTest, SayExactlyWhatTheHistoryGeneratorSays) {
 }
 
 TEST_F(MessagesTest, HaveNullForALostSensor) {
-  line_.Find("filler-1")->instruments()[3].BeginFault(SensorFault::kDropOut, line_.now(), std::chrono::hours(1));
+  line_.Find("filler-1")
+      ->instruments()[3]
+      .BeginFault(SensorFault::kDropOut, line_.now(), std::chrono::hours(1));
   const Json state = *ParseJson(Messages()["line-1/filler-1/state"]);
   EXPECT_TRUE(state["bowl_level"].is_null());
   EXPECT_TRUE(state["rate"].is_number());

@@ -1,6 +1,6 @@
-// A new connection for each request: the crew asks twice a second, and a connection that broke with the node's
-// restart is nothing to care for. The exchange is a chain of
-// handlers; the stream's own timer bounds it from connect to the last byte.
+// A new connection for each request: the crew asks twice a second, and a connection that broke with
+// the node's restart is nothing to care for. The exchange is a chain of handlers; the stream's own
+// timer bounds it from connect to the last byte.
 #include "plant/node_client.h"
 
 #include <boost/asio.hpp>
@@ -23,9 +23,12 @@ using Request = http::request<http::string_body>;
 
 class Client final : public NodeClient {
  public:
-  Client(Endpoint endpoint, std::string token) : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
+  Client(Endpoint endpoint, std::string token)
+      : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
 
-  Result<Json> Get(const std::string& path) override { return Exchange({http::verb::get, path, 11}); }
+  Result<Json> Get(const std::string& path) override {
+    return Exchange({http::verb::get, path, 11});
+  }
 
   Result<Json> Post(const std::string& path, const Json& body, const std::string& key) override {
     Request request{http::verb::post, path, 11};
@@ -60,7 +63,8 @@ void Begin(Call& call, const Endpoint& endpoint, Request& request) {
     http::async_read(call.stream, call.buffer, call.parser,
                      [&call](beast::error_code failed, size_t) { call.error = failed; });
   };
-  const auto write = [&call, &request, read](beast::error_code error, const asio::ip::tcp::endpoint&) {
+  const auto write = [&call, &request, read](beast::error_code error,
+                                             const asio::ip::tcp::endpoint&) {
     call.error = error;
     if (!error) http::async_write(call.stream, request, read);
   };
@@ -84,23 +88,28 @@ Result<Json> Client::Exchange(Request request) {
   io.run();
   const std::string target(request.target());
   if (call.error)
-    return Unavailable("node {}:{}: {}: {}", endpoint_.host, endpoint_.port, target, call.error.message());
+    return Unavailable("node {}:{}: {}: {}", endpoint_.host, endpoint_.port, target,
+                       call.error.message());
   const auto& answer = call.parser.get();
   const unsigned status = answer.result_int();
   Json body = Json::object();
   if (!answer.body().empty()) {
     auto parsed = ParseJson(answer.body());
-    if (parsed) body = std::move(*parsed);
-    else if (status / 100 == 2) return std::unexpected(parsed.error().Where(target));
+    if (parsed)
+      body = std::move(*parsed);
+    else if (status / 100 == 2)
+      return std::unexpected(parsed.error().Where(target));
   }
   if (status / 100 != 2)
-    return FailedPrecondition("node answers {} to {}: {}", status, target, StringOr(body, "detail", ""));
+    return FailedPrecondition("node answers {} to {}: {}", status, target,
+                              StringOr(body, "detail", ""));
   return body;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<NodeClient>> NodeClient::Make(const std::string& url, const std::string& token) {
+Result<std::unique_ptr<NodeClient>> NodeClient::Make(const std::string& url,
+                                                     const std::string& token) {
   constexpr std::string_view kScheme = "http://";
   if (!url.starts_with(kScheme))
     return InvalidArgument("node url \"{}\" is not http://HOST[:PORT]", url);

@@ -17,7 +17,8 @@ class NodeClient {
   // `key` makes a repetition harmless (Idempotency-Key).
   virtual Result<Json> Post(const std::string& path, const Json& body, const std::string& key) = 0;
 
-  // `url`: http://HOST[:PORT], a loopback or trusted address. Each request takes at most 3 s, an answer 4 MiB.
+  // `url`: http://HOST[:PORT], a loopback or trusted address. Each request takes at most 3 s, an
+  // answer 4 MiB.
   static Result<std::unique_ptr<NodeClient>> Make(const std::string& url, const std::string& token);
 };
 

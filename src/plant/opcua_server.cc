@@ -1,11 +1,12 @@
-// Values live in the nodes and are overwritten by each report; the library samples them for subscribers. The library is built
-// with its own lock, so writing from the plant's thread beside the server's is allowed.
+// Values live in the nodes and are overwritten by each report; the library samples them for
+// subscribers. The library is built with its own lock, so writing from the plant's thread beside
+// the server's is allowed.
 //
-// Children of an AnalogItemType (EURange, EngineeringUnits) are added between begin and finish of the node, so that the library
-// takes them for the type's own instead of making a second pair.
+// Children of an AnalogItemType (EURange, EngineeringUnits) are added between begin and finish of
+// the node, so that the library takes them for the type's own instead of making a second pair.
 //
-// The library cannot tell which port the system chose for 0, and starts without a word when a port is taken; so a socket of
-// our own tries the port first.
+// The library cannot tell which port the system chose for 0, and starts without a word when a port
+// is taken; so a socket of our own tries the port first.
 #include "plant/opcua_server.h"
 
 #include <open62541/plugin/log.h>
@@ -25,16 +26,16 @@ namespace penstock::plant {
 namespace {
 
 struct Node {
-  const char* identifier;    // In our namespace.
+  const char* identifier;  // In our namespace.
   const char* display_name;
-  int32_t unit_id;           // UNECE Recommendation 20 code as OPC UA Part 8 packs it; 0: none.
-  const char* unit;          // As displayed.
+  int32_t unit_id;   // UNECE Recommendation 20 code as OPC UA Part 8 packs it; 0: none.
+  const char* unit;  // As displayed.
 };
 constexpr std::array<Node, 6> kNodes = {{
-    {"Torque", "Torque", 20053, "N·m"},                   // NU
-    {"Speed", "Speed", 5394509, "r/min"},                 // RPM
+    {"Torque", "Torque", 20053, "N·m"},                    // NU
+    {"Speed", "Speed", 5394509, "r/min"},                  // RPM
     {"OilTemperature", "Oil temperature", 4408652, "°C"},  // CEL
-    {"Slip", "Slip", 20529, "%"},                         // P1
+    {"Slip", "Slip", 20529, "%"},                          // P1
     {"Running", "Running", 0, ""},
     {"Vibration", "Vibration", 4403510, "mm/s"},  // C16
 }};
@@ -50,7 +51,9 @@ constexpr UA_Logger kQuiet = {Quiet, nullptr, nullptr};
 
 UA_DateTime ToUa(Time time) { return ToMicros(time) * 10 + UA_DATETIME_UNIX_EPOCH; }
 UA_NodeId Ns0(UA_UInt32 id) { return UA_NODEID_NUMERIC(0, id); }
-char* Mutable(const char* text) { return const_cast<char*>(text); }  // The library copies and never writes.
+char* Mutable(const char* text) {
+  return const_cast<char*>(text);
+}  // The library copies and never writes.
 
 // The port itself when it is free, for 0 any free one.
 Result<uint16_t> FreePort(uint16_t port) {
@@ -89,7 +92,8 @@ class Server final : public OpcUaServer {
     if (server_ == nullptr) return Internal("opc ua server: out of memory");
     TRY(AddNodes());
     status = UA_Server_run_startup(server_);
-    if (status != UA_STATUSCODE_GOOD) return Failed(fmt::format("listen on 127.0.0.1:{}", port), status);
+    if (status != UA_STATUSCODE_GOOD)
+      return Failed(fmt::format("listen on 127.0.0.1:{}", port), status);
     thread_ = std::jthread([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) UA_Server_run_iterate(server_, true);
     });
@@ -105,8 +109,10 @@ class Server final : public OpcUaServer {
       const bool is_boolean = kNodes[i].unit_id == 0;
       UA_Variant value;
       UA_Variant_init(&value);
-      if (is_boolean) UA_Variant_setScalar(&value, &boolean, &UA_TYPES[UA_TYPES_BOOLEAN]);
-      else UA_Variant_setScalar(&value, &number, &UA_TYPES[UA_TYPES_DOUBLE]);
+      if (is_boolean)
+        UA_Variant_setScalar(&value, &boolean, &UA_TYPES[UA_TYPES_BOOLEAN]);
+      else
+        UA_Variant_setScalar(&value, &number, &UA_TYPES[UA_TYPES_DOUBLE]);
       WriteValue(kNodes[i], report.values[i].lost ? nullptr : &value, report.time);
     }
     if (report.waveform.empty()) return;
@@ -130,7 +136,8 @@ class Server final : public OpcUaServer {
     UA_Array_delete(config.serverUrls, config.serverUrlsSize, &UA_TYPES[UA_TYPES_STRING]);
     config.serverUrls = static_cast<UA_String*>(UA_Array_new(1, &UA_TYPES[UA_TYPES_STRING]));
     config.serverUrlsSize = 1;
-    config.serverUrls[0] = UA_String_fromChars(fmt::format("opc.tcp://127.0.0.1:{}", port_).c_str());
+    config.serverUrls[0] =
+        UA_String_fromChars(fmt::format("opc.tcp://127.0.0.1:{}", port_).c_str());
     UA_String_clear(&config.applicationDescription.applicationUri);
     config.applicationDescription.applicationUri = UA_String_fromChars("urn:acme:gearbox:inverter");
     UA_LocalizedText_clear(&config.applicationDescription.applicationName);
@@ -145,9 +152,10 @@ class Server final : public OpcUaServer {
     ns_ = UA_Server_addNamespace(server_, kGearboxNamespace);
     UA_ObjectAttributes attributes = UA_ObjectAttributes_default;
     attributes.displayName = UA_LOCALIZEDTEXT(Mutable("en"), Mutable("Gearbox drive"));
-    const UA_StatusCode status = UA_Server_addObjectNode(
-        server_, Id("Gearbox"), Ns0(UA_NS0ID_OBJECTSFOLDER), Ns0(UA_NS0ID_ORGANIZES),
-        UA_QUALIFIEDNAME(ns_, Mutable("Gearbox")), Ns0(UA_NS0ID_BASEOBJECTTYPE), attributes, nullptr, nullptr);
+    const UA_StatusCode status =
+        UA_Server_addObjectNode(server_, Id("Gearbox"), Ns0(UA_NS0ID_OBJECTSFOLDER),
+                                Ns0(UA_NS0ID_ORGANIZES), UA_QUALIFIEDNAME(ns_, Mutable("Gearbox")),
+                                Ns0(UA_NS0ID_BASEOBJECTTYPE), attributes, nullptr, nullptr);
     if (status != UA_STATUSCODE_GOOD) return Failed("object", status);
     const std::unique_ptr<Machine> machine = MakeGearbox(Random(0));
     for (size_t i = 0; i < kNodes.size(); ++i) {
@@ -171,16 +179,20 @@ class Server final : public OpcUaServer {
     }
     std::vector<UA_Double> zeros(is_array ? kBurstSamples : 1);
     UA_Boolean off = false;
-    if (is_array) UA_Variant_setArray(&attributes.value, zeros.data(), zeros.size(), &UA_TYPES[UA_TYPES_DOUBLE]);
-    else if (analog) UA_Variant_setScalar(&attributes.value, zeros.data(), &UA_TYPES[UA_TYPES_DOUBLE]);
-    else UA_Variant_setScalar(&attributes.value, &off, &UA_TYPES[UA_TYPES_BOOLEAN]);
+    if (is_array)
+      UA_Variant_setArray(&attributes.value, zeros.data(), zeros.size(),
+                          &UA_TYPES[UA_TYPES_DOUBLE]);
+    else if (analog)
+      UA_Variant_setScalar(&attributes.value, zeros.data(), &UA_TYPES[UA_TYPES_DOUBLE]);
+    else
+      UA_Variant_setScalar(&attributes.value, &off, &UA_TYPES[UA_TYPES_BOOLEAN]);
     if (is_array) {
       attributes.value.arrayDimensions = &length;
       attributes.value.arrayDimensionsSize = 1;
     }
     UA_StatusCode status = UA_Server_addNode_begin(
-        server_, UA_NODECLASS_VARIABLE, Id(node.identifier), Id("Gearbox"), Ns0(UA_NS0ID_HASCOMPONENT),
-        UA_QUALIFIEDNAME(ns_, Mutable(node.identifier)),
+        server_, UA_NODECLASS_VARIABLE, Id(node.identifier), Id("Gearbox"),
+        Ns0(UA_NS0ID_HASCOMPONENT), UA_QUALIFIEDNAME(ns_, Mutable(node.identifier)),
         analog ? Ns0(UA_NS0ID_ANALOGITEMTYPE) : Ns0(UA_NS0ID_BASEDATAVARIABLETYPE), &attributes,
         &UA_TYPES[UA_TYPES_VARIABLEATTRIBUTES], nullptr, nullptr);
     if (status != UA_STATUSCODE_GOOD) return Failed(node.identifier, status);
@@ -212,8 +224,8 @@ class Server final : public OpcUaServer {
     const std::string identifier = fmt::format("{}.{}", node.identifier, name);
     const UA_StatusCode status = UA_Server_addVariableNode(
         server_, UA_NODEID_STRING(ns_, Mutable(identifier.c_str())), Id(node.identifier),
-        Ns0(UA_NS0ID_HASPROPERTY), UA_QUALIFIEDNAME(0, Mutable(name)), Ns0(UA_NS0ID_PROPERTYTYPE), attributes,
-        nullptr, nullptr);
+        Ns0(UA_NS0ID_HASPROPERTY), UA_QUALIFIEDNAME(0, Mutable(name)), Ns0(UA_NS0ID_PROPERTYTYPE),
+        attributes, nullptr, nullptr);
     if (status != UA_STATUSCODE_GOOD) return Failed(identifier, status);
     return {};
   }
@@ -229,8 +241,9 @@ class Server final : public OpcUaServer {
     if (value != nullptr) data.value = *value;
     const UA_StatusCode status = UA_Server_writeDataValue(server_, Id(node.identifier), data);
     if (status != UA_STATUSCODE_GOOD)
-      LogSometimes(LogLevel::kWarn, "plant opcua write",
-                   fmt::format("plant: opc ua {}: {}", node.identifier, UA_StatusCode_name(status)));
+      LogSometimes(
+          LogLevel::kWarn, "plant opcua write",
+          fmt::format("plant: opc ua {}: {}", node.identifier, UA_StatusCode_name(status)));
   }
 
   UA_NodeId Id(const char* identifier) const { return UA_NODEID_STRING(ns_, Mutable(identifier)); }

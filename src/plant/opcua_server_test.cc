@@ -26,8 +26,9 @@ class OpcUaServerTest : public testing::Test {
     config.logging = &silent;
     UA_ClientConfig_setDefault(&config);
     client_ = UA_Client_newWithConfig(&config);
-    ASSERT_EQ(UA_Client_connect(client_, fmt::format("opc.tcp://127.0.0.1:{}", server_->port()).c_str()),
-              UA_STATUSCODE_GOOD);
+    ASSERT_EQ(
+        UA_Client_connect(client_, fmt::format("opc.tcp://127.0.0.1:{}", server_->port()).c_str()),
+        UA_STATUSCODE_GOOD);
     UA_String uri = UA_STRING(const_cast<char*>(kGearboxNamespace));
     ASSERT_EQ(UA_Client_NamespaceGetIndex(client_, &uri, &ns_), UA_STATUSCODE_GOOD);
   }
@@ -66,7 +67,11 @@ class OpcUaServerTest : public testing::Test {
   }
 
   Truth truth_;
-  Line line_{{3, Time{}, std::chrono::seconds(120), {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}}, truth_};
+  Line line_{{3,
+              Time{},
+              std::chrono::seconds(120),
+              {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}},
+             truth_};
   std::unique_ptr<OpcUaServer> server_;
   UA_Client* client_ = nullptr;
   UA_UInt16 ns_ = 0;
@@ -96,11 +101,13 @@ TEST_F(OpcUaServerTest, TheWaveformIsAnArrayThatBeganASecondEarlier) {
 TEST_F(OpcUaServerTest, AnalogVariablesSayTheirUnitAndRange) {
   UA_Variant value;
   UA_Variant_init(&value);
-  ASSERT_EQ(UA_Client_readValueAttribute(client_, Id("OilTemperature.EngineeringUnits"), &value), UA_STATUSCODE_GOOD);
+  ASSERT_EQ(UA_Client_readValueAttribute(client_, Id("OilTemperature.EngineeringUnits"), &value),
+            UA_STATUSCODE_GOOD);
   ASSERT_TRUE(UA_Variant_hasScalarType(&value, &UA_TYPES[UA_TYPES_EUINFORMATION]));
   EXPECT_EQ(static_cast<UA_EUInformation*>(value.data)->unitId, 4408652);
   UA_Variant_clear(&value);
-  ASSERT_EQ(UA_Client_readValueAttribute(client_, Id("OilTemperature.EURange"), &value), UA_STATUSCODE_GOOD);
+  ASSERT_EQ(UA_Client_readValueAttribute(client_, Id("OilTemperature.EURange"), &value),
+            UA_STATUSCODE_GOOD);
   ASSERT_TRUE(UA_Variant_hasScalarType(&value, &UA_TYPES[UA_TYPES_RANGE]));
   EXPECT_EQ(static_cast<UA_Range*>(value.data)->high, 130);
   UA_Variant_clear(&value);
@@ -108,7 +115,9 @@ TEST_F(OpcUaServerTest, AnalogVariablesSayTheirUnitAndRange) {
 
 TEST_F(OpcUaServerTest, ALostSensorHasABadStatusAndNoValue) {
   Report();
-  line_.Find("gearbox-2")->instruments()[0].BeginFault(SensorFault::kDropOut, line_.now(), std::chrono::hours(1));
+  line_.Find("gearbox-2")
+      ->instruments()[0]
+      .BeginFault(SensorFault::kDropOut, line_.now(), std::chrono::hours(1));
   Report();
   UA_DataValue torque = Read("Torque"), speed = Read("Speed");
   EXPECT_EQ(torque.status, UA_STATUSCODE_BADSENSORFAILURE);

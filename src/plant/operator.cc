@@ -1,12 +1,15 @@
-// An alarm is answered once. Where a verdict was given (by the crew or by people), the reaction is the same: a true fault
-// sends somebody after a few minutes, who mends the machine (20 to 60 minutes) or, finding nothing, has looked
-// in vain (an inspection of ten minutes); a sensor fault sends somebody to the sensors.
+// An alarm is answered once. Where a verdict was given (by the crew or by people), the reaction is
+// the same: a true fault sends somebody after a few minutes, who mends the machine (20 to 60
+// minutes) or, finding nothing, has looked in vain (an inspection of ten minutes); a sensor fault
+// sends somebody to the sensors.
 //
-// An alarm that was open and is no longer may have got its verdict between two rounds, so it is asked for once more by its id.
+// An alarm that was open and is no longer may have got its verdict between two rounds, so it is
+// asked for once more by its id.
 //
-// How the crew judges, from what the floor tells: a fault that was on between the alarm and now makes it a true fault, with the real kind
-// even when the alarm named another cause; else a lying sensor of the machine; else a machine that was just being worked
-// on makes it known or planned; else it was a false alarm. With the error rate the crew says the opposite.
+// How the crew judges, from what the floor tells: a fault that was on between the alarm and now
+// makes it a true fault, with the real kind even when the alarm named another cause; else a lying
+// sensor of the machine; else a machine that was just being worked on makes it known or planned;
+// else it was a false alarm. With the error rate the crew says the opposite.
 #include "plant/operator.h"
 
 #include <algorithm>
@@ -29,9 +32,15 @@ Result<CrewMode> ParseCrewMode(std::string_view text) {
 }
 
 Crew::Crew(CrewMode mode, double error_rate, const Random& seed, Floor& floor, NodeClient& node)
-    : mode_(mode), error_rate_(error_rate), random_(seed.Fork("crew")), floor_(floor), node_(node) {}
+    : mode_(mode),
+      error_rate_(error_rate),
+      random_(seed.Fork("crew")),
+      floor_(floor),
+      node_(node) {}
 
-Duration Crew::Minutes(double low, double high) { return FromSeconds(random_.Uniform(low, high) * 60); }
+Duration Crew::Minutes(double low, double high) {
+  return FromSeconds(random_.Uniform(low, high) * 60);
+}
 
 void Crew::Round() {
   if (mode_ == CrewMode::kNone) return;
@@ -39,8 +48,9 @@ void Crew::Round() {
   VisitWhatIsDue(now);
   const auto page = node_.Get("/api/v1/alarms?state=open&limit=200");
   if (!page || !page->contains("items") || !(*page)["items"].is_array()) {
-    LogSometimes(LogLevel::kInfo, "plant crew",
-                 page ? "plant: the node's list of alarms has no items" : "plant: " + page.error().message);
+    LogSometimes(
+        LogLevel::kInfo, "plant crew",
+        page ? "plant: the node's list of alarms has no items" : "plant: " + page.error().message);
     return;
   }
   for (auto& [id, watched] : alarms_) watched.open = false;
@@ -93,8 +103,11 @@ void Crew::AnswerWhatIsDue(Time now) {
       continue;
     }
     watched.done = true;
-    floor_.WriteTruth("verdict", {{"alarm", id}, {"machine", answer.machine}, {"kind", answer.kind},
-                                  {"code", answer.code}, {"wrong", answer.wrong}});
+    floor_.WriteTruth("verdict", {{"alarm", id},
+                                  {"machine", answer.machine},
+                                  {"kind", answer.kind},
+                                  {"code", answer.code},
+                                  {"wrong", answer.wrong}});
     HandleVerdict(answer.machine, answer.kind);
     answers_.push_back(std::move(answer));
   }
@@ -106,7 +119,9 @@ Json Crew::Judge(const std::string&, const Watched& watched, CrewAnswer& answer)
   if (!found.fault.empty()) {
     answer.kind = "true_fault";
     answer.code = found.fault;
-    note = watched.cause == found.fault ? "found as said" : fmt::format("it was {}, not {}", found.fault, watched.cause);
+    note = watched.cause == found.fault
+               ? "found as said"
+               : fmt::format("it was {}, not {}", found.fault, watched.cause);
   } else if (!found.sensor_fault.empty()) {
     answer.kind = "sensor_fault";
     answer.code = found.sensor_fault;
@@ -144,7 +159,8 @@ void Crew::VisitWhatIsDue(Time now) {
     const std::string& machine = visit->first;
     const Inspection found = floor_.Inspect(machine, now);
     floor_.RepairSensors(machine);
-    if (!visit->second.sensors && found.fault_now) floor_.BeginRepair(machine, Minutes(20, 60), "repair");
+    if (!visit->second.sensors && found.fault_now)
+      floor_.BeginRepair(machine, Minutes(20, 60), "repair");
     else if (!visit->second.sensors && !found.stopped)
       floor_.BeginRepair(machine, std::chrono::minutes(10), "inspection");
     visit = visits_.erase(visit);
@@ -153,7 +169,8 @@ void Crew::VisitWhatIsDue(Time now) {
 
 void Crew::Forget() {
   for (auto watched = alarms_.begin(); alarms_.size() > kWatchedMax && watched != alarms_.end();)
-    watched = watched->second.done && !watched->second.open ? alarms_.erase(watched) : std::next(watched);
+    watched =
+        watched->second.done && !watched->second.open ? alarms_.erase(watched) : std::next(watched);
 }
 
 }  // namespace penstock::plant

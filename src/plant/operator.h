@@ -1,5 +1,5 @@
-// The plant's own people. They know the machines but not the model: they read alarms over REST as anybody would, walk to
-// the machine, and mend what they find.
+// The plant's own people. They know the machines but not the model: they read alarms over REST as
+// anybody would, walk to the machine, and mend what they find.
 //
 //   follow  somebody else answers the alarms; a verdict "true fault" sends the crew
 //   auto    the crew answers too, after looking at the machine, and errs now and then
@@ -30,7 +30,8 @@ class Floor {
   virtual ~Floor() = default;
   virtual Time Now() = 0;  // Plant time.
   virtual Inspection Inspect(const std::string& machine, Time raised) = 0;
-  virtual void BeginRepair(const std::string& machine, Duration length, std::string_view reason) = 0;
+  virtual void BeginRepair(const std::string& machine, Duration length,
+                           std::string_view reason) = 0;
   virtual void RepairSensors(const std::string& machine) = 0;
   virtual void WriteTruth(std::string_view event, Json fields) = 0;
 };

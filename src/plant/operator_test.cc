@@ -44,15 +44,22 @@ class FakeNode final : public NodeClient {
     return Json{{"items", items}, {"next", nullptr}};
   }
   Result<Json> Post(const std::string& path, const Json& body, const std::string&) override {
-    posts.push_back(path + " " + body["kind"].get<std::string>() + " " + body["code"].get<std::string>());
+    posts.push_back(path + " " + body["kind"].get<std::string>() + " " +
+                    body["code"].get<std::string>());
     notes.push_back(body["note"]);
     if (down) return Unavailable("no node");
     return Json::object();
   }
   void Raise(const std::string& id, const std::string& thing, const std::string& cause) {
-    alarms[id] = {{"id", id}, {"thing", thing}, {"cause", cause}, {"raised", FormatTime(kStart)}, {"verdict", nullptr}};
+    alarms[id] = {{"id", id},
+                  {"thing", thing},
+                  {"cause", cause},
+                  {"raised", FormatTime(kStart)},
+                  {"verdict", nullptr}};
   }
-  void Answer(const std::string& id, const std::string& kind) { alarms[id]["verdict"] = {{"kind", kind}}; }
+  void Answer(const std::string& id, const std::string& kind) {
+    alarms[id]["verdict"] = {{"kind", kind}};
+  }
 
   bool down = false;
   std::map<std::string, Json> alarms;
@@ -114,7 +121,8 @@ TEST_F(CrewTest, OnItsOwnItNamesTheRealFault) {
   Live(crew, 2);
   EXPECT_TRUE(node_.posts.empty());  // It has to walk there.
   Live(crew, 10);
-  ASSERT_EQ(node_.posts, std::vector<std::string>{"/api/v1/alarms/A-1/verdict true_fault cavitation"});
+  ASSERT_EQ(node_.posts,
+            std::vector<std::string>{"/api/v1/alarms/A-1/verdict true_fault cavitation"});
   EXPECT_EQ(node_.notes[0], "it was cavitation, not seal_leak");
   Live(crew, 10);
   EXPECT_EQ(floor_.work, std::vector<std::string>{"repair pump-7"});
@@ -139,7 +147,8 @@ TEST_F(CrewTest, ItErrsAtItsRate) {
   for (int i = 0; i < 200; ++i) node_.Raise(fmt::format("A-{}", i), "pump-7", "seal_leak");
   Live(crew, 12);
   ASSERT_EQ(crew.answers().size(), 200u);
-  const auto wrong = std::count_if(crew.answers().begin(), crew.answers().end(), [](const auto& a) { return a.wrong; });
+  const auto wrong = std::count_if(crew.answers().begin(), crew.answers().end(),
+                                   [](const auto& a) { return a.wrong; });
   EXPECT_GT(wrong, 40);
   EXPECT_LT(wrong, 80);
 }

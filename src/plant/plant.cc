@@ -1,13 +1,14 @@
-// Two threads beside those of the servers. The line's thread wakes fifty times a second, moves the line to the present of the
-// scaled clock and hands what is due to the servers. The crew's thread goes its round twice a second: it waits for the node's
-// answers without the lock and takes it only to look or to act on the floor.
+// Two threads beside those of the servers. The line's thread wakes fifty times a second, moves the
+// line to the present of the scaled clock and hands what is due to the servers. The crew's thread
+// goes its round twice a second: it waits for the node's answers without the lock and takes it only
+// to look or to act on the floor.
 #include "plant/plant.h"
 
 #include <algorithm>
-#include <csignal>
-#include <cstdio>
 #include <cmath>
 #include <condition_variable>
+#include <csignal>
+#include <cstdio>
 #include <mutex>
 #include <thread>
 
@@ -65,7 +66,8 @@ class Factory final : public Plant, public Floor {
     modbus_->Set(PumpRegisters(*pump_));
     if (!options_.node_url.empty() && options_.crew != CrewMode::kNone) {
       ASSIGN_OR_RETURN(node_, NodeClient::Make(options_.node_url, options_.token));
-      crew_ = std::make_unique<Crew>(options_.crew, options_.crew_error_rate, Random(options_.seed), *this, *node_);
+      crew_ = std::make_unique<Crew>(options_.crew, options_.crew_error_rate, Random(options_.seed),
+                                     *this, *node_);
       crew_thread_ = std::jthread([this](const std::stop_token& stop) {
         while (Nap(stop, kCrewRound)) RunCrew();
       });
@@ -197,9 +199,10 @@ int RunPlantCommand(const PlantOptions& options, bool print_summary) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return 1;
   }
-  LogInfo("plant: modbus 127.0.0.1:{}, opc ua 127.0.0.1:{}, mqtt to {}:{}, seed {}, {} times as fast",
-          (*plant)->modbus_port(), (*plant)->opcua_port(), options.mqtt_host, options.mqtt_port, options.seed,
-          options.speed);
+  LogInfo(
+      "plant: modbus 127.0.0.1:{}, opc ua 127.0.0.1:{}, mqtt to {}:{}, seed {}, {} times as fast",
+      (*plant)->modbus_port(), (*plant)->opcua_port(), options.mqtt_host, options.mqtt_port,
+      options.seed, options.speed);
   int signal = 0;
   sigwait(&signals, &signal);
   (*plant)->Stop();

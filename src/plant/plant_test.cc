@@ -22,9 +22,11 @@ using asio::ip::tcp;
 // Answers one request a connection by a function, as a node would.
 class TinyNode {
  public:
-  using Handler = std::function<std::pair<unsigned, std::string>(const http::request<http::string_body>&)>;
+  using Handler =
+      std::function<std::pair<unsigned, std::string>(const http::request<http::string_body>&)>;
   explicit TinyNode(Handler handler)
-      : handler_(std::move(handler)), acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
+      : handler_(std::move(handler)),
+        acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
     thread_ = std::jthread([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) Serve();
     });
@@ -35,7 +37,9 @@ class TinyNode {
     boost::system::error_code ignored;
     wake.connect(acceptor_.local_endpoint(), ignored);
   }
-  std::string url() const { return fmt::format("http://127.0.0.1:{}", acceptor_.local_endpoint().port()); }
+  std::string url() const {
+    return fmt::format("http://127.0.0.1:{}", acceptor_.local_endpoint().port());
+  }
 
  private:
   void Serve() {
@@ -86,7 +90,8 @@ TEST(PlantTest, ItsPlcShowsTheLineMoving) {
   ASSERT_EQ(modbus_read_registers(client, 40, 2, first), 2);
   EXPECT_GT(modbus_get_float_abcd(first), 2);
   EXPECT_TRUE(Eventually([&] {
-    return modbus_read_registers(client, 40, 2, later) == 2 && (later[0] != first[0] || later[1] != first[1]);
+    return modbus_read_registers(client, 40, 2, later) == 2 &&
+           (later[0] != first[0] || later[1] != first[1]);
   }));
   modbus_close(client);
   modbus_free(client);
@@ -100,14 +105,17 @@ TEST(PlantTest, ItsPlcShowsTheLineMoving) {
 TEST(PlantTest, TheCrewTalksToTheNode) {
   std::mutex mutex;
   std::string authorization, verdict;
-  const TinyNode node([&](const http::request<http::string_body>& request) -> std::pair<unsigned, std::string> {
+  const TinyNode node([&](const http::request<http::string_body>& request)
+                          -> std::pair<unsigned, std::string> {
     const std::lock_guard lock(mutex);
     authorization = std::string(request[http::field::authorization]);
     if (request.method() == http::verb::post) {
       verdict = std::string(request.target()) + " " + request.body();
       return {200, "{}"};
     }
-    return {200, R"({"items": [{"id": "A-1", "thing": "weather-1", "cause": "x", "raised": "2026-06-01T06:00:00Z",
+    return {
+        200,
+        R"({"items": [{"id": "A-1", "thing": "weather-1", "cause": "x", "raised": "2026-06-01T06:00:00Z",
                      "verdict": null}], "next": null})"};
   });
   PlantOptions options = OnAnyPorts();
@@ -152,7 +160,9 @@ TEST(PlantTest, ReportsOnceARealSecondDownToTwoPlantMinutes) {
 }
 
 TEST(NodeClientTest, AnErrorOfTheNodeCarriesItsDetail) {
-  const TinyNode node([](const auto&) { return std::pair<unsigned, std::string>{403, R"({"detail": "role viewer"})"}; });
+  const TinyNode node([](const auto&) {
+    return std::pair<unsigned, std::string>{403, R"({"detail": "role viewer"})"};
+  });
   const auto client = NodeClient::Make(node.url(), "t");
   const auto answer = (*client)->Get("/api/v1/alarms");
   ASSERT_FALSE(answer);
@@ -165,21 +175,26 @@ TEST(ExampleTest, TheThingDescriptionsMatchTheMachines) {
   Truth truth;
   Line line({1, Time{}, std::chrono::seconds(120), {}}, truth);
   for (const auto& station : line.stations()) {
-    const std::string path = fmt::format("{}/examples/bottling/things/{}.td.json", PENSTOCK_SOURCE_DIR, station->name());
+    const std::string path =
+        fmt::format("{}/examples/bottling/things/{}.td.json", PENSTOCK_SOURCE_DIR, station->name());
     const auto document = ReadDocument(path);
     ASSERT_TRUE(document) << document.error().ToString();
     const Json& properties = (*document)["properties"];
     const bool waveform = !station->machine().waveform_property().empty();
     EXPECT_EQ(properties.size(), station->machine().points().size() + (waveform ? 1 : 0)) << path;
     for (const PointKind& point : station->machine().points()) {
-      ASSERT_TRUE(properties.contains(std::string(point.property))) << path << " " << point.property;
+      ASSERT_TRUE(properties.contains(std::string(point.property)))
+          << path << " " << point.property;
       const Json& property = properties[std::string(point.property)];
       EXPECT_EQ(StringOr(property, "unit", ""), point.unit) << path << " " << point.property;
       if (point.encoding == Encoding::kBoolean) continue;
-      EXPECT_EQ(NumberOr(property, "minimum", -1e9), point.minimum) << path << " " << point.property;
-      EXPECT_EQ(NumberOr(property, "maximum", -1e9), point.maximum) << path << " " << point.property;
+      EXPECT_EQ(NumberOr(property, "minimum", -1e9), point.minimum)
+          << path << " " << point.property;
+      EXPECT_EQ(NumberOr(property, "maximum", -1e9), point.maximum)
+          << path << " " << point.property;
       const double scale = NumberOr(property["forms"][0], "ps:scale", 1);
-      const bool scaled = point.encoding == Encoding::kUnsigned || point.encoding == Encoding::kSigned;
+      const bool scaled =
+          point.encoding == Encoding::kUnsigned || point.encoding == Encoding::kSigned;
       EXPECT_EQ(scale, scaled ? point.step : 1) << path << " " << point.property;
     }
   }

@@ -1,6 +1,7 @@
-// Shifts begin at 06, 14 and 22 h UTC; each has one break of 20 minutes after three and a half to four and a half hours. A product
-// runs two to five hours, then the line is rinsed for ten to fifteen minutes and the next one begins. Small stops (a bottle
-// fell) come every 25 minutes or so and last half a minute to two minutes. Night drives slower. All times are drawn from the seed.
+// Shifts begin at 06, 14 and 22 h UTC; each has one break of 20 minutes after three and a half to
+// four and a half hours. A product runs two to five hours, then the line is rinsed for ten to
+// fifteen minutes and the next one begins. Small stops (a bottle fell) come every 25 minutes or so
+// and last half a minute to two minutes. Night drives slower. All times are drawn from the seed.
 #include "plant/production.h"
 
 #include <algorithm>
@@ -25,7 +26,8 @@ Duration Between(Random& random, double low_s, double high_s) {
 }
 
 int ShiftAt(Time time) {  // 0 early, 1 late, 2 night
-  const auto hour = std::chrono::floor<hours>(time - std::chrono::floor<std::chrono::days>(time)).count();
+  const auto hour =
+      std::chrono::floor<hours>(time - std::chrono::floor<std::chrono::days>(time)).count();
   return hour < 6 || hour >= 22 ? 2 : hour < 14 ? 0 : 1;
 }
 
@@ -38,7 +40,8 @@ Time ShiftBegin(Time time) {
 
 std::span<const ProductKind> ProductKinds() { return kProducts; }
 
-Production::Production(const Random& seed, Time start) : random_(seed), product_(random_.Below(kProducts.size())), next_product_(product_) {
+Production::Production(const Random& seed, Time start)
+    : random_(seed), product_(random_.Below(kProducts.size())), next_product_(product_) {
   PlanBreak(start);
   next_small_stop_ = start + Between(random_, 600, 2400);
   next_change_over_ = start + Between(random_, 3000, 12000);
@@ -56,8 +59,11 @@ void Production::PlanBreak(Time from) {
 void Production::Enter(Phase phase, Time now) {
   phase_ = phase;
   switch (phase) {
-    case Phase::kRun: break;
-    case Phase::kSmallStop: phase_ends_ = now + Between(random_, 30, 120); break;
+    case Phase::kRun:
+      break;
+    case Phase::kSmallStop:
+      phase_ends_ = now + Between(random_, 30, 120);
+      break;
     case Phase::kBreak:
       phase_ends_ = now + minutes(20);
       PlanBreak(phase_ends_);
@@ -78,9 +84,12 @@ void Production::Step(LineState& line) {
     next_small_stop_ = now + seconds(180) + seconds(std::llround(random_.Exponential(1320)));
   }
   if (phase_ == Phase::kRun) {
-    if (now >= next_break_) Enter(Phase::kBreak, now);
-    else if (now >= next_change_over_) Enter(Phase::kChangeOver, now);
-    else if (now >= next_small_stop_) Enter(Phase::kSmallStop, now);
+    if (now >= next_break_)
+      Enter(Phase::kBreak, now);
+    else if (now >= next_change_over_)
+      Enter(Phase::kChangeOver, now);
+    else if (now >= next_small_stop_)
+      Enter(Phase::kSmallStop, now);
   }
   if (now >= product_changes_) product_ = next_product_;
   if (now >= next_pace_) {

@@ -1,5 +1,5 @@
-// An instrument between the truth of a point and what is reported: noise, its own faults, and the rounding of the
-// way the value travels.
+// An instrument between the truth of a point and what is reported: noise, its own faults, and the
+// rounding of the way the value travels.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,8 @@ struct SensorFaultKind {
 std::span<const SensorFaultKind> SensorFaultKinds();
 
 struct Measured {
-  double value = 0;  // As a client sees it after scaling; while `lost`, the device's error code or NaN.
+  double value =
+      0;  // As a client sees it after scaling; while `lost`, the device's error code or NaN.
   bool lost = false;  // The sensor gives nothing.
 };
 

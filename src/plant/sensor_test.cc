@@ -10,8 +10,10 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr PointKind kPressure = {"discharge_pressure", "bar", Encoding::kFloat32, 0, -0.5, 16, 0.02};
-constexpr PointKind kTemperature = {"bearing_temperature", "Cel", Encoding::kSigned, 0.1, -20, 150, 0.06};
+constexpr PointKind kPressure = {
+    "discharge_pressure", "bar", Encoding::kFloat32, 0, -0.5, 16, 0.02};
+constexpr PointKind kTemperature = {
+    "bearing_temperature", "Cel", Encoding::kSigned, 0.1, -20, 150, 0.06};
 constexpr PointKind kRunning = {"running", "", Encoding::kBoolean, 0, 0, 1, 0};
 
 TEST(SensorTest, AnHonestInstrumentAddsItsNoise) {
@@ -78,9 +80,7 @@ TEST(SensorTest, ALieLeavesTheNoiseOfLaterReadingsAsItWas) {
   EXPECT_EQ(honest.Measure(5, {}).value, liar.Measure(5, {}).value);
 }
 
-TEST(SensorTest, ACoilCannotLie) {
-  EXPECT_FALSE(Instrument(kRunning, Random(1)).can_lie());
-}
+TEST(SensorTest, ACoilCannotLie) { EXPECT_FALSE(Instrument(kRunning, Random(1)).can_lie()); }
 
 TEST(SensorTest, ValuesTravelRounded) {
   EXPECT_DOUBLE_EQ(AsItTravels(kTemperature, 41.2345), 412 * 0.1);
@@ -91,7 +91,8 @@ TEST(SensorTest, ValuesTravelRounded) {
 
 TEST(SensorTest, EveryKindHasANameAndASummary) {
   EXPECT_EQ(SensorFaultKinds().size(), 5u);
-  for (const SensorFaultKind& kind : SensorFaultKinds()) EXPECT_TRUE(kind.summary.ends_with('.')) << kind.name;
+  for (const SensorFaultKind& kind : SensorFaultKinds())
+    EXPECT_TRUE(kind.summary.ends_with('.')) << kind.name;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-// Each part of a vibration is added with as few operations a sample as it allows, because a year of training
-// data is made of these loops: tones and ringing are two-term recursions (a rotating pointer, a two-pole resonator),
-// so no sine is taken inside a loop. The recursion for a tone drifts by about 1e-12 over a burst, far
-// below the 0.001 mm/s that travel.
+// Each part of a vibration is added with as few operations a sample as it allows, because a year of
+// training data is made of these loops: tones and ringing are two-term recursions (a rotating
+// pointer, a two-pole resonator), so no sine is taken inside a loop. The recursion for a tone
+// drifts by about 1e-12 over a burst, far below the 0.001 mm/s that travel.
 //
-// The resonator is scaled so that a single blow peaks at about its `amplitude`: the first quarter period
-// loses a factor exp(-pi / (4 quality)), which is compensated.
+// The resonator is scaled so that a single blow peaks at about its `amplitude`: the first quarter
+// period loses a factor exp(-pi / (4 quality)), which is compensated.
 #include "plant/signal.h"
 
 #include <cmath>

@@ -1,5 +1,6 @@
-// Vibration of rotating machines, put together from what causes it: tones at multiples of the shaft's speed,
-// impacts of a damaged bearing that ring a resonance, and noise. In place, 2048 samples at 2048 Hz.
+// Vibration of rotating machines, put together from what causes it: tones at multiples of the
+// shaft's speed, impacts of a damaged bearing that ring a resonance, and noise. In place, 2048
+// samples at 2048 Hz.
 #pragma once
 
 #include <span>
@@ -13,17 +14,18 @@ void AddTone(std::span<double> out, double frequency_hz, double amplitude, doubl
 
 void AddNoise(std::span<double> out, double deviation, Random& random);
 
-// Noise that comes in gusts: a share of the time at full strength, quiet between; collapse of vapour bubbles.
+// Noise that comes in gusts: a share of the time at full strength, quiet between; collapse of
+// vapour bubbles.
 void AddGusts(std::span<double> out, double deviation, double share, Random& random);
 
 // A rolling element passes a damaged spot `rate_hz` times a second; each blow rings the housing.
 struct Impacts {
   double rate_hz;
   double resonance_hz;
-  double quality;    // Of the resonance: rings for about quality / pi periods.
-  double amplitude;  // Peak of one blow.
-  double jitter;     // Of the interval, relative: rolling elements slip.
-  double load_hz;    // The spot moves through the load zone this often ...
+  double quality;     // Of the resonance: rings for about quality / pi periods.
+  double amplitude;   // Peak of one blow.
+  double jitter;      // Of the interval, relative: rolling elements slip.
+  double load_hz;     // The spot moves through the load zone this often ...
   double load_depth;  // ... and is hit harder there, 0..1.
 };
 void AddImpacts(std::span<double> out, const Impacts& impacts, Random& random);

@@ -1,6 +1,7 @@
-// Lines are flushed one by one: the log is read by people while the plant runs, and it is short (a few events an hour).
-// In memory the oldest half is dropped at the bound; the events themselves (faults, sensor faults, stops) are
-// kept, they are what the summary is made of: some thousands in a year of plant time.
+// Lines are flushed one by one: the log is read by people while the plant runs, and it is short (a
+// few events an hour). In memory the oldest half is dropped at the bound; the events themselves
+// (faults, sensor faults, stops) are kept, they are what the summary is made of: some thousands in
+// a year of plant time.
 #include "plant/truth.h"
 
 #include <cerrno>
@@ -11,7 +12,9 @@
 namespace penstock::plant {
 namespace {
 
-Json TimeOrNull(const std::optional<Time>& time) { return time ? Json(FormatTime(*time)) : Json(nullptr); }
+Json TimeOrNull(const std::optional<Time>& time) {
+  return time ? Json(FormatTime(*time)) : Json(nullptr);
+}
 
 }  // namespace
 
@@ -57,10 +60,12 @@ Inspection Truth::Inspect(std::string_view machine, Time raised, Time now) const
     found.fault_now |= !fault.repair_began;
   }
   for (const SensorFaultEvent& fault : sensor_faults)
-    if (fault.machine == machine && fault.began <= now && fault.ended_at.value_or(now) >= raised - minutes(20))
+    if (fault.machine == machine && fault.began <= now &&
+        fault.ended_at.value_or(now) >= raised - minutes(20))
       found.sensor_fault = fault.kind;
   for (const StopEvent& stop : stops)
-    if (stop.machine == machine && stop.began <= now && stop.ends_at > raised - minutes(25)) found.stopped = true;
+    if (stop.machine == machine && stop.began <= now && stop.ends_at > raised - minutes(25))
+      found.stopped = true;
   return found;
 }
 
@@ -71,11 +76,13 @@ void Truth::Write(Time time, std::string_view event, Json fields) {
   lines_.push_back(fields.dump());
   if (file_ == nullptr) return;
   if (std::fprintf(file_, "%s\n", lines_.back().c_str()) < 0 || std::fflush(file_) != 0)
-    LogSometimes(LogLevel::kWarn, "truth", fmt::format("plant: truth log not written, errno {}", errno));
+    LogSometimes(LogLevel::kWarn, "truth",
+                 fmt::format("plant: truth log not written, errno {}", errno));
 }
 
 Json Truth::ToJson() const {
-  Json all = {{"faults", Json::array()}, {"sensor_faults", Json::array()}, {"stops", Json::array()}};
+  Json all = {
+      {"faults", Json::array()}, {"sensor_faults", Json::array()}, {"stops", Json::array()}};
   for (const FaultEvent& fault : faults)
     all["faults"].push_back({{"machine", fault.machine},
                              {"kind", fault.kind},

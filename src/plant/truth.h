@@ -1,5 +1,5 @@
-// What was really wrong, and when: the log that alarms are judged by afterwards. Nothing of it travels over a
-// protocol; only the plant's own crew may look.
+// What was really wrong, and when: the log that alarms are judged by afterwards. Nothing of it
+// travels over a protocol; only the plant's own crew may look.
 //
 // Thread rule: one thread at a time, with the Line that writes it.
 #pragma once
@@ -20,13 +20,14 @@ struct FaultEvent {
   std::string machine, kind;
   Time onset{};          // Of this run: the machine may be worn already.
   Time would_fail_at{};  // If nobody comes.
-  double degree_at_onset = 0;  // Damage 0..1 at `onset`; it grows by the clock to 1 at `would_fail_at`.
-  double growth = 1;           // severity = damage ^ growth
+  double degree_at_onset =
+      0;              // Damage 0..1 at `onset`; it grows by the clock to 1 at `would_fail_at`.
+  double growth = 1;  // severity = damage ^ growth
   std::optional<Time> failed_at, repair_began, repaired_at;
 
   double DamageAt(Time time) const;  // 0 outside its life.
   double SeverityAt(Time time) const;
-  bool ActiveAt(Time time) const;  // From onset to the begin of the repair.
+  bool ActiveAt(Time time) const;    // From onset to the begin of the repair.
   std::string_view outcome() const;  // "failed" | "prevented" | "ongoing"
 };
 
@@ -49,11 +50,12 @@ struct StopEvent {
 
 // What somebody who opens the machine finds.
 struct Inspection {
-  bool known = false;        // Such a machine is here.
-  std::string fault;         // Kind of a fault that was on between the alarm and now; "": none.
-  std::string sensor_fault;  // The same for the sensors, and for the twenty minutes before the alarm.
-  bool fault_now = false;    // Worsening or failed, repair not begun.
-  bool stopped = false;      // In repair or inspection then, or less than 25 minutes before.
+  bool known = false;  // Such a machine is here.
+  std::string fault;   // Kind of a fault that was on between the alarm and now; "": none.
+  std::string
+      sensor_fault;        // The same for the sensors, and for the twenty minutes before the alarm.
+  bool fault_now = false;  // Worsening or failed, repair not begun.
+  bool stopped = false;    // In repair or inspection then, or less than 25 minutes before.
 };
 
 class Truth {

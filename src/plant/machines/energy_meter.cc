@@ -1,5 +1,5 @@
-// The meter on the feeder: pump, gearbox and what else the hall draws: a compressor that cycles, light,
-// and heating or cooling by the weather. The power factor falls when motors idle.
+// The meter on the feeder: pump, gearbox and what else the hall draws: a compressor that cycles,
+// light, and heating or cooling by the weather. The power factor falls when motors idle.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -20,7 +20,9 @@ constexpr std::array<PointKind, 3> kPoints = {{
 class EnergyMeter final : public Machine {
  public:
   explicit EnergyMeter(const Random& seed)
-      : random_(seed.Fork("compressor")), rest_(seed.Fork("rest"), 600), energy_(random_.Uniform(2e5, 9e5)) {}
+      : random_(seed.Fork("compressor")),
+        rest_(seed.Fork("rest"), 600),
+        energy_(random_.Uniform(2e5, 9e5)) {}
 
   std::string_view name() const override { return "energy-meter-1"; }
   std::span<const PointKind> points() const override { return kPoints; }
@@ -31,7 +33,8 @@ class EnergyMeter final : public Machine {
     if (--compressor_s_ <= 0) {
       compressor_on_ = !compressor_on_;
       const double busy = line.rate > 1 ? 1.0 : 0.3;
-      compressor_s_ = static_cast<int>(random_.Uniform(120, 260) * (compressor_on_ ? busy : 2 - busy));
+      compressor_s_ =
+          static_cast<int>(random_.Uniform(120, 260) * (compressor_on_ ? busy : 2 - busy));
     }
     const double air = compressor_on_ ? 11.0 : 2.5;
     const double hall = 5.5 + 0.3 * std::abs(line.ambient - 18) + 0.4 * rest_.value();
@@ -55,6 +58,8 @@ class EnergyMeter final : public Machine {
 
 }  // namespace
 
-std::unique_ptr<Machine> MakeEnergyMeter(const Random& seed) { return std::make_unique<EnergyMeter>(seed); }
+std::unique_ptr<Machine> MakeEnergyMeter(const Random& seed) {
+  return std::make_unique<EnergyMeter>(seed);
+}
 
 }  // namespace penstock::plant

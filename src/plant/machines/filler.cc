@@ -1,9 +1,11 @@
-// An eight-nozzle filler with a bowl that the pump feeds, a carousel that the gearbox turns, and a checkweigher.
+// An eight-nozzle filler with a bowl that the pump feeds, a carousel that the gearbox turns, and a
+// checkweigher.
 //
-// The bowl holds 600 litres: when the pump stops it is empty after two minutes and the rate falls with it. Pressure before
-// a nozzle follows rate, viscosity and bowl level, the same for all but for small differences of build. Sugar narrows one nozzle: its
-// pressure rises, its bottles fill late, the carousel waits (rate falls) and the checkweigher rejects them; one of
-// eight bottles goes through it, so at the very end one in nine is lost.
+// The bowl holds 600 litres: when the pump stops it is empty after two minutes and the rate falls
+// with it. Pressure before a nozzle follows rate, viscosity and bowl level, the same for all but
+// for small differences of build. Sugar narrows one nozzle: its pressure rises, its bottles fill
+// late, the carousel waits (rate falls) and the checkweigher rejects them; one of eight bottles
+// goes through it, so at the very end one in nine is lost.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -16,7 +18,8 @@ namespace {
 
 constexpr size_t kNozzles = 8;
 enum Row { kGood, kReject, kRate, kBowl, kProduct, kRunning, kFirstNozzle };
-#define PENSTOCK_NOZZLE(name) {name, "bar", Encoding::kText, 0.001, -0.2, 6, 0.012}
+#define PENSTOCK_NOZZLE(name) \
+  { name, "bar", Encoding::kText, 0.001, -0.2, 6, 0.012 }
 constexpr std::array<PointKind, 14> kPoints = {{
     {"good_count", "1", Encoding::kInteger, 0, 0, 4294967295.0, 0},
     {"reject_count", "1", Encoding::kInteger, 0, 0, 4294967295.0, 0},
@@ -45,7 +48,9 @@ constexpr double kBowlLitres = 600, kReturnFlow = 15;
 class Filler final : public Machine {
  public:
   explicit Filler(const Random& seed)
-      : process_(seed.Fork("process")), weigher_(seed.Fork("weigher")), pressure_(seed.Fork("pressure"), 240) {
+      : process_(seed.Fork("process")),
+        weigher_(seed.Fork("weigher")),
+        pressure_(seed.Fork("pressure"), 240) {
     for (double& offset : offsets_) offset = 0.025 * process_.Normal();
     good_ = 18'000'000 + static_cast<double>(process_.Below(900'000));
     rejects_ = std::floor(good_ * 0.0045);
@@ -78,13 +83,20 @@ class Filler final : public Machine {
 
   double Value(size_t point) const override {
     switch (point) {
-      case kGood: return good_;
-      case kReject: return rejects_;
-      case kRate: return rate_;
-      case kBowl: return bowl_;
-      case kProduct: return product_;
-      case kRunning: return running_ ? 1 : 0;
-      default: return nozzles_[point - kFirstNozzle];
+      case kGood:
+        return good_;
+      case kReject:
+        return rejects_;
+      case kRate:
+        return rate_;
+      case kBowl:
+        return bowl_;
+      case kProduct:
+        return product_;
+      case kRunning:
+        return running_ ? 1 : 0;
+      default:
+        return nozzles_[point - kFirstNozzle];
     }
   }
 
@@ -106,8 +118,10 @@ class Filler final : public Machine {
   void Press(const LineState& line) {
     pressure_.Step();
     const double fraction = rate_ / line.rate_nominal;
-    const double common = 0.18 + (1.2 * std::pow(line.viscosity, 0.08) + 0.02 * pressure_.value()) *
-                                     std::pow(fraction, 1.2) + 0.006 * (bowl_ - 62);
+    const double common = 0.18 +
+                          (1.2 * std::pow(line.viscosity, 0.08) + 0.02 * pressure_.value()) *
+                              std::pow(fraction, 1.2) +
+                          0.006 * (bowl_ - 62);
     for (size_t i = 0; i < kNozzles; ++i) {
       nozzles_[i] = common + offsets_[i] * fraction;
       if (i == clogged_) nozzles_[i] += severity_ * (0.9 + 0.1 * process_.Normal()) * fraction;

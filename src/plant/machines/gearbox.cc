@@ -1,9 +1,11 @@
 // The geared motor that turns the filler carousel, behind an inverter.
 //
-// Torque follows rate, bottle mass and the stickiness of cold oil; slip follows torque. The gear mesh (19 teeth) sings at 19
-// times the shaft's speed with sidebands. A misaligned coupling pulls twice a turn: 1x, 2x and 3x of the shaft rise with 2x in
-// front, torque ripples, oil warms. A worn input bearing is hit by its balls 5.415 times a turn (inner race, so the blows swing
-// with the shaft through the load zone) and rings the housing at 610 Hz; oil warms more, kurtosis rises, torque a little.
+// Torque follows rate, bottle mass and the stickiness of cold oil; slip follows torque. The gear
+// mesh (19 teeth) sings at 19 times the shaft's speed with sidebands. A misaligned coupling pulls
+// twice a turn: 1x, 2x and 3x of the shaft rise with 2x in front, torque ripples, oil warms. A worn
+// input bearing is hit by its balls 5.415 times a turn (inner race, so the blows swing with the
+// shaft through the load zone) and rings the housing at 610 Hz; oil warms more, kurtosis rises,
+// torque a little.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -48,7 +50,8 @@ class Gearbox final : public Machine {
   void Step(const Condition& condition, LineState& line) override {
     condition_ = condition;
     running_ = condition.available && line.rate_wanted > 0 && line.filler_available;
-    const double wanted = running_ ? 1500 * std::clamp(0.55 + 0.42 * line.rate / line.rate_nominal, 0.55, 1.0) : 0;
+    const double wanted =
+        running_ ? 1500 * std::clamp(0.55 + 0.42 * line.rate / line.rate_nominal, 0.55, 1.0) : 0;
     if (first_) synchronous_ = wanted;
     synchronous_ += std::clamp(wanted - synchronous_, -60.0, 60.0);
     load_.Step();
@@ -56,11 +59,15 @@ class Gearbox final : public Machine {
     const double turning = synchronous_ / 1500, fraction = line.rate / line.rate_nominal;
     const double ripple = 9 * condition_.Of(kMisalignment) + 2 * condition_.Of(kBearingWear);
     const double stiff = 1 + 0.003 * std::clamp(45 - oil_, -20.0, 40.0);  // Cold oil.
-    const double extra = 1 + 0.05 * condition_.Of(kMisalignment) + 0.04 * condition_.Of(kBearingWear);
-    mean_torque_ = turning < 0.02 ? 0
-                                  : (70 * turning + 120 * fraction * line.load + 3.5 * load_.value()) * stiff * extra;
+    const double extra =
+        1 + 0.05 * condition_.Of(kMisalignment) + 0.04 * condition_.Of(kBearingWear);
+    mean_torque_ =
+        turning < 0.02
+            ? 0
+            : (70 * turning + 120 * fraction * line.load + 3.5 * load_.value()) * stiff * extra;
     torque_ = mean_torque_ + (turning > 0.02 ? ripple * process_.Normal() : 0);
-    slip_ = mean_torque_ / kRatedTorque * kSlipAtRated + 0.12 * condition_.Of(kMisalignment) * turning;
+    slip_ =
+        mean_torque_ / kRatedTorque * kSlipAtRated + 0.12 * condition_.Of(kMisalignment) * turning;
     speed_ = synchronous_ * (1 - slip_ / 100);
     kilowatts_ = mean_torque_ * speed_ / 9549 / 0.88 + (running_ ? 0.4 : 0.1);
     Warm(line, turning);
@@ -69,11 +76,16 @@ class Gearbox final : public Machine {
 
   double Value(size_t point) const override {
     switch (point) {
-      case kTorque: return torque_;
-      case kSpeed: return speed_;
-      case kOil: return oil_;
-      case kSlip: return slip_;
-      default: return running_ ? 1 : 0;
+      case kTorque:
+        return torque_;
+      case kSpeed:
+        return speed_;
+      case kOil:
+        return oil_;
+      case kSlip:
+        return slip_;
+      default:
+        return running_ ? 1 : 0;
     }
   }
 
@@ -82,7 +94,8 @@ class Gearbox final : public Machine {
  private:
   void Warm(const LineState& line, double turning) {
     const double heat = 10 * condition_.Of(kMisalignment) + 15 * condition_.Of(kBearingWear);
-    const double target = line.hall + 9 * turning + 18 * mean_torque_ / kRatedTorque + heat * turning;
+    const double target =
+        line.hall + 9 * turning + 18 * mean_torque_ / kRatedTorque + heat * turning;
     oil_ = first_ ? target : Settle(oil_, target, 1200);
     first_ = false;
   }
@@ -92,7 +105,8 @@ class Gearbox final : public Machine {
   double alignment_;  // Residual, amplitude of 2x in mm/s.
   Condition condition_;
   bool running_ = false, first_ = true;
-  double synchronous_ = 0, speed_ = 0, mean_torque_ = 0, torque_ = 0, slip_ = 0, oil_ = 40, kilowatts_ = 0;
+  double synchronous_ = 0, speed_ = 0, mean_torque_ = 0, torque_ = 0, slip_ = 0, oil_ = 40,
+         kilowatts_ = 0;
 };
 
 void Gearbox::Burst(std::span<double> out) {

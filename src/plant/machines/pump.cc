@@ -1,11 +1,16 @@
 // A centrifugal pump that feeds the filler bowl through a pasteuriser with a fixed return line.
 //
-// Hydraulics: the head follows the affinity laws, H = H0 (n/n0)^2 - a Q^2, and meets the system curve
-// H = Hs + k Q^2. The speed is chosen so that the flow covers what the filler takes, and corrected by the bowl level.
-// Suction: tank head less the loss in the strainer. The margin NPSHa - NPSHr decides on cavitation: a clogging
-// strainer eats it, then the head falls, pressures flutter and vapour bubbles collapse in gusts of broadband noise.
-// Bearing: nine balls, outer race damage gives 3.585 blows a turn that ring the housing at 720 Hz; heat follows with ten
-// minutes. Late damage spreads and the blows drown in noise: RMS goes on rising while kurtosis falls back.
+// Hydraulics: the head follows the affinity laws, H = H0 (n/n0)^2 - a Q^2, and meets the system
+// curve H = Hs + k Q^2. The speed is chosen so that the flow covers what the filler takes, and
+// corrected by the bowl level.
+//
+// Suction: tank head less the loss in the strainer. The margin NPSHa - NPSHr decides on cavitation:
+// a clogging strainer eats it, then the head falls, pressures flutter and vapour bubbles collapse
+// in gusts of broadband noise.
+//
+// Bearing: nine balls, outer race damage gives 3.585 blows a turn that ring the housing at 720 Hz;
+// heat follows with ten minutes. Late damage spreads and the blows drown in noise.
+//
 // Seal: a leak empties the seal pot, draws air (flutter) and warms the bearing a little.
 #include <algorithm>
 #include <array>
@@ -37,10 +42,12 @@ constexpr std::array<FaultKind, 3> kFaults = {{
     {"seal_leak", "The mechanical seal loses its barrier fluid.", 1.5, 1.5, 4.0},
 }};
 
-constexpr double kRatedSpeed = 2950, kShutoffHead = 80, kHeadLoss = 0.01125;  // /min, m, m per (m3/h)^2
-constexpr double kStaticHead = 20, kSystemLoss = 0.02625, kReturnFlow = 15;   // m, -, m3/h
-constexpr double kIdleFlow = 26;        // Through the return line while nobody fills or the line is rinsed.
-constexpr double kRampPerSecond = 50;                                          // /min per s
+constexpr double kRatedSpeed = 2950, kShutoffHead = 80,
+                 kHeadLoss = 0.01125;  // /min, m, m per (m3/h)^2
+constexpr double kStaticHead = 20, kSystemLoss = 0.02625, kReturnFlow = 15;  // m, -, m3/h
+constexpr double kIdleFlow =
+    26;  // Through the return line while nobody fills or the line is rinsed.
+constexpr double kRampPerSecond = 50;  // /min per s
 
 class Pump final : public Machine {
  public:
@@ -76,14 +83,22 @@ class Pump final : public Machine {
 
   double Value(size_t point) const override {
     switch (point) {
-      case kDischarge: return discharge_;
-      case kSuction: return suction_;
-      case kFlow: return flow_shown_;
-      case kCurrent: return current_;
-      case kSpeed: return speed_;
-      case kBearing: return bearing_;
-      case kSealPot: return seal_pot_;
-      default: return running_ ? 1 : 0;
+      case kDischarge:
+        return discharge_;
+      case kSuction:
+        return suction_;
+      case kFlow:
+        return flow_shown_;
+      case kCurrent:
+        return current_;
+      case kSpeed:
+        return speed_;
+      case kBearing:
+        return bearing_;
+      case kSealPot:
+        return seal_pot_;
+      default:
+        return running_ ? 1 : 0;
     }
   }
 
@@ -94,10 +109,12 @@ class Pump final : public Machine {
     double wanted = 0;
     if (running_) {
       double flow = kIdleFlow;
-      if (line.rate > 1) flow = line.rate * line.litres * 0.06 + kReturnFlow + 0.4 * (62 - line.bowl_level);
+      if (line.rate > 1)
+        flow = line.rate * line.litres * 0.06 + kReturnFlow + 0.4 * (62 - line.bowl_level);
       flow = std::clamp(flow, 12.0, 48.0);
       wanted = kRatedSpeed *
-               std::sqrt((kStaticHead + (kHeadLoss + SystemLoss(viscosity)) * flow * flow) / kShutoffHead);
+               std::sqrt((kStaticHead + (kHeadLoss + SystemLoss(viscosity)) * flow * flow) /
+                         kShutoffHead);
     }
     if (first_) speed_ = wanted;
     speed_ += std::clamp(wanted - speed_, -kRampPerSecond, kRampPerSecond);
@@ -114,7 +131,9 @@ class Pump final : public Machine {
                flutter * process_.Normal() * std::min(1.0, turn);
     const double available = (suction_ + 1.013 - 0.03) * 1e5 / (density * 9.81);
     const double required = 1.5 + 3 * std::pow(turn, 1.5);
-    vapour_ = flow_ < 5 ? 0 : Settle(vapour_, std::clamp((8 - (available - required)) / 8.5, 0.0, 1.0), 10);
+    vapour_ = flow_ < 5
+                  ? 0
+                  : Settle(vapour_, std::clamp((8 - (available - required)) / 8.5, 0.0, 1.0), 10);
   }
 
   double Deliver(double viscosity, double density) {
@@ -125,17 +144,21 @@ class Pump final : public Machine {
     const double head = std::max(0.0, shutoff - kHeadLoss * flow_ * flow_);
     const double spinning = std::min(1.0, ratio * 1.5);
     const double wobble = process_.Normal();
-    discharge_ = suction_ + density * 9.81 * head / 1e5 + (0.14 * vapour_ + 0.09 * leak) * wobble * spinning;
-    flow_shown_ = std::max(0.0, flow_ + (1.4 * vapour_ + 0.5 * leak) * spinning * process_.Normal());
+    discharge_ =
+        suction_ + density * 9.81 * head / 1e5 + (0.14 * vapour_ + 0.09 * leak) * wobble * spinning;
+    flow_shown_ =
+        std::max(0.0, flow_ + (1.4 * vapour_ + 0.5 * leak) * spinning * process_.Normal());
     return head;
   }
 
   void Draw(double head, double viscosity, double density) {
     const double efficiency = 0.72 - 0.0003 * (flow_ - 40) * (flow_ - 40) - 0.015 * (viscosity - 1);
     const double hydraulic = density * 9.81 * flow_ * head / 3.6e6;
-    const double friction = 1 + 0.05 * condition_.Of(kBearingWear) + 0.02 * condition_.Of(kSealLeak);
+    const double friction =
+        1 + 0.05 * condition_.Of(kBearingWear) + 0.02 * condition_.Of(kSealLeak);
     const double ratio = speed_ / kRatedSpeed;
-    kilowatts_ = (hydraulic / std::max(0.3, efficiency) + 0.5 * ratio * ratio * ratio) / 0.9 * friction;
+    kilowatts_ =
+        (hydraulic / std::max(0.3, efficiency) + 0.5 * ratio * ratio * ratio) / 0.9 * friction;
     current_ = kilowatts_ / (std::numbers::sqrt3 * 0.4 * 0.86) + (speed_ > 100 ? 1.2 : 0) +
                0.5 * vapour_ * process_.Normal();
     current_ = std::max(0.0, current_);
@@ -144,14 +167,16 @@ class Pump final : public Machine {
   void Warm(const LineState& line) {
     const double ratio = speed_ / kRatedSpeed;
     double target = line.hall + 14 * ratio * ratio + 1.1 * kilowatts_;
-    if (running_) target += 30 * condition_.Of(kBearingWear) + 6 * condition_.Of(kSealLeak) + 4 * vapour_;
+    if (running_)
+      target += 30 * condition_.Of(kBearingWear) + 6 * condition_.Of(kSealLeak) + 4 * vapour_;
     bearing_ = first_ ? target : Settle(bearing_, target, 600);
     first_ = false;
   }
 
   void LoseBarrierFluid() {
     seal_pot_ -= (0.25 + (running_ ? 70 * condition_.Of(kSealLeak) : 0)) / 3600;
-    if (condition_.Of(kSealLeak) == 0 && seal_pot_ < 60) seal_pot_ = process_.Uniform(76, 86);  // Topped up.
+    if (condition_.Of(kSealLeak) == 0 && seal_pot_ < 60)
+      seal_pot_ = process_.Uniform(76, 86);  // Topped up.
     seal_pot_ = std::max(0.0, seal_pot_);
     noise_level_.Step();
   }
@@ -175,7 +200,8 @@ void Pump::Burst(std::span<double> out) {
     AddTone(out, multiple * turns, strength, burst_.Uniform(0, 6.283));
   };
   if (ratio > 0.05) {
-    const double square = ratio * ratio, wear = condition_.Of(kBearingWear), leak = condition_.Of(kSealLeak);
+    const double square = ratio * ratio, wear = condition_.Of(kBearingWear),
+                 leak = condition_.Of(kSealLeak);
     tone(1, 1.9 * balance_ * square * (1 + 0.3 * leak + 0.25 * wear));
     tone(2, 0.6 * square * (1 + 0.4 * leak));
     tone(3, 0.25 * square);

@@ -1,5 +1,6 @@
-// Air outside and in the hall: a yearly and a daily cycle (coldest before sunrise, warmest in mid-afternoon), fronts
-// that pass within hours, and a hall that follows slowly. Humidity runs against the daily cycle.
+// Air outside and in the hall: a yearly and a daily cycle (coldest before sunrise, warmest in
+// mid-afternoon), fronts that pass within hours, and a hall that follows slowly. Humidity runs
+// against the daily cycle.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -18,7 +19,8 @@ constexpr std::array<PointKind, 2> kPoints = {{
 
 class Weather final : public Machine {
  public:
-  Weather(const Random& seed, Time start) : front_(seed.Fork("front"), 10800), damp_(seed.Fork("damp"), 14400) {
+  Weather(const Random& seed, Time start)
+      : front_(seed.Fork("front"), 10800), damp_(seed.Fork("damp"), 14400) {
     hall_ = HallTarget(Outside(start));
   }
 
@@ -46,7 +48,8 @@ class Weather final : public Machine {
   }
   double Outside(Time time) const {
     const double days = ToSeconds(time.time_since_epoch()) / 86400;
-    const double season = std::cos((days / 365.25 - 0.55) * 2 * std::numbers::pi);  // Peak in late July.
+    const double season =
+        std::cos((days / 365.25 - 0.55) * 2 * std::numbers::pi);  // Peak in late July.
     return 11 + 8.5 * season + 4.5 * Daily(time) + 1.8 * front_.value();
   }
 
