@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/site.h"
 #include "decisions/alarms.h"
 #include "decisions/provenance.h"
 #include "inference/model_repository.h"

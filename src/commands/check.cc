@@ -3,7 +3,8 @@
 #include <filesystem>
 
 #include "commands/command.h"
-#include "inference/scorer.h"
+#include "inference/binding.h"
+#include "telemetry/feature_engine.h"
 #include "things/directory.h"
 #include "value/kpi_file.h"
 #include "value/usecase.h"
@@ -31,6 +32,20 @@ size_t CountFiles(const fs::path& folder, std::string_view suffix) {
   return count;
 }
 
+// The files by themselves, and their features against the things they run on.
+void CheckModels(const std::string& folder, const things::Snapshot& snapshot, Report* report) {
+  auto bindings = inference::ReadBindings(folder + "/models");
+  for (Error& error : bindings.bad) report->Mistake(std::move(error));
+  telemetry::FeatureEngine features;
+  for (const auto& binding : bindings.good) {
+    const auto things = binding.on_things.empty() ? telemetry::ThingsOfModel(snapshot, binding.on_model) : binding.on_things;
+    if (auto status = features.AddSchema(binding.model, binding.schema, snapshot, things); !status)
+      report->Mistake(std::move(status.error().Where(binding.file)));
+    if (things.empty())
+      report->findings.push_back({false, {Code::kNotFound, "no thing has the model " + binding.on_model, binding.file, "/on", ""}});
+  }
+}
+
 Report CheckSite(const std::string& folder) {
   Report report;
   report.files = 1;
@@ -40,7 +55,7 @@ Report CheckSite(const std::string& folder) {
   for (auto& finding : directory.Reload()) report.findings.push_back(std::move(finding));
   report.files += CountFiles(fs::path(folder) / "things", ".json");
   const auto snapshot = directory.snapshot();
-  for (auto& error : inference::CheckBindings(folder, *snapshot)) report.Mistake(std::move(error));
+  CheckModels(folder, *snapshot, &report);
   for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (const char* sub : {"models", "kpis", "usecases"}) report.files += CountFiles(fs::path(folder) / sub, ".yaml");
