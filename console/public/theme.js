@@ -2,6 +2,6 @@
 try {
   const theme = localStorage.getItem('penstock-theme');
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
-} catch (_) {
+} catch {
   // Storage may be forbidden; the system's preference holds then.
 }

@@ -408,7 +408,7 @@ export const api = {
   session: () => get<Session>('/session'),
   setUp: (body: { token: string; name: string; password: string }) => post<unknown>('/session/setup', body),
   logIn: (body: { name: string; password: string }) => post<{ user: User }>('/session', body),
-  logOut: () => request<void>('DELETE', '/session'),
+  logOut: () => request<unknown>('DELETE', '/session'),
 
   overview: () => get<Overview>('/overview'),
   assets: () => get<List<Asset>>('/assets', { limit: 1000 }),
@@ -447,8 +447,8 @@ export const api = {
   auditProof: (leaf: number) => get<AuditProof>(`/audit/${leaf}/proof`),
   users: () => get<List<User & { created?: Time }>>('/users'),
   addUser: (body: { name: string; password: string; role: Role }) => post<unknown>('/users', body),
-  removeUser: (name: string) => request<void>('DELETE', `/users/${part(name)}`),
+  removeUser: (name: string) => request<unknown>('DELETE', `/users/${part(name)}`),
   tokens: () => get<List<Token>>('/tokens'),
   addToken: (body: { name: string; role: Role }) => post<{ token: string }>('/tokens', body),
-  removeToken: (name: string) => request<void>('DELETE', `/tokens/${part(name)}`),
+  removeToken: (name: string) => request<unknown>('DELETE', `/tokens/${part(name)}`),
 };

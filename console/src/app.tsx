@@ -5,7 +5,7 @@ import { Empty, Loading, ProblemNote } from './components/problem';
 import { Header, Shell } from './components/shell';
 import { clearCache } from './data/cache';
 import { matchPath } from './lib/match';
-import { connectLive, loadAlarms } from './live/connection';
+import { connectLive, loadAlarms, loadOverview } from './live/connection';
 import { live } from './live/store';
 import { LoginPage, SetUpPage } from './pages/login';
 import PlantPage from './pages/plant';
@@ -103,6 +103,7 @@ export function App() {
   useEffect(() => {
     if (!signedIn) return;
     void loadAlarms();
+    void loadOverview();
     return connectLive(leave);
   }, [signedIn, leave]);
   if (!session)

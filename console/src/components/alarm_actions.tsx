@@ -24,29 +24,35 @@ export function AlarmActions({ alarm, page = false }: { alarm: Alarm; page?: boo
   return (
     <>
       {may ? (
-        <div className="acts">
-          <button type="button" className="yes" onClick={() => setOpen('confirm')} data-action="confirm">
-            {alarm.verdict ? 'Correct verdict' : 'Confirm'}
-          </button>
-          <button type="button" onClick={() => setOpen('override')} data-action="override">
-            Override …
-          </button>
-          {page && isUnacknowledged(alarm) && (
-            <button type="button" onClick={() => void acknowledge.run()} disabled={acknowledge.busy} data-action="acknowledge">
-              Acknowledge
+        <>
+          <div className="acts first">
+            <button type="button" className="yes" onClick={() => setOpen('confirm')} data-action="confirm">
+              {alarm.verdict ? 'Correct verdict' : 'Confirm'}
             </button>
-          )}
-          {page && alarm.state === 'shelved' && (
-            <button type="button" onClick={() => void unshelve.run()} disabled={unshelve.busy}>
-              Take off the shelf
+            <button type="button" onClick={() => setOpen('override')} data-action="override">
+              Override …
             </button>
+          </div>
+          {page && (
+            <div className="acts second">
+              {isUnacknowledged(alarm) && (
+                <button type="button" onClick={() => void acknowledge.run()} disabled={acknowledge.busy} data-action="acknowledge">
+                  Acknowledge
+                </button>
+              )}
+              {alarm.state === 'shelved' && (
+                <button type="button" onClick={() => void unshelve.run()} disabled={unshelve.busy}>
+                  Take off the shelf
+                </button>
+              )}
+              {alarm.state !== 'shelved' && alarm.state !== 'normal' && (
+                <button type="button" onClick={() => setOpen('shelve')} data-action="shelve">
+                  Shelve …
+                </button>
+              )}
+            </div>
           )}
-          {page && alarm.state !== 'shelved' && alarm.state !== 'normal' && (
-            <button type="button" onClick={() => setOpen('shelve')} data-action="shelve">
-              Shelve …
-            </button>
-          )}
-        </div>
+        </>
       ) : (
         <p className="soft">Your role may look; a technician answers alarms.</p>
       )}

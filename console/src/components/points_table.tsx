@@ -73,7 +73,7 @@ function Row({ point, red, selected, onSelect }: { point: Point; red: boolean; s
       <td className="gauge-cell">
         <GaugeBar point={point} value={good ? reading.value : null} />
       </td>
-      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}` : 'not known'}</td>
+      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}`.trim() : 'not known'}</td>
       <td className="wide-only">
         <svg className="spark" viewBox="0 0 44 20" preserveAspectRatio="none" aria-hidden="true">
           {point.spark && <path d={sparkPath(point.spark, 44, 20)} fill="none" stroke="currentColor" strokeWidth="1.2" />}

@@ -92,7 +92,7 @@ function Foot() {
   return (
     <div className="foot">
       <span>node {session.node}</span>
-      {overview?.log_durable_ms != null && <span>log durable in {formatNumber(overview.log_durable_ms)} ms</span>}
+      {typeof overview?.log_durable_ms === 'number' && <span>log durable in {formatNumber(overview.log_durable_ms)} ms</span>}
       {overview && <span>hub: {overview.hub}</span>}
       {speed !== 1 && <span>plant time ×{formatCount(speed)}</span>}
       <span>
@@ -112,11 +112,11 @@ function Foot() {
 }
 
 // Title line with the way to it, and the few facts that matter on every page.
-export function Header({ way = [], title, aside }: { way?: { text: string; href?: string }[]; title: string; aside?: ReactNode }) {
+export function Header({ way = [], title, compact = false }: { way?: { text: string; href?: string }[]; title: string; compact?: boolean }) {
   useTitle(title);
   const speed = useLive((s) => s.plant?.speed) ?? 1;
   return (
-    <header>
+    <header className={compact ? 'compact' : ''}>
       <div className="crumb">
         {way.map((step, index) => (
           <span key={index}>
@@ -133,7 +133,7 @@ export function Header({ way = [], title, aside }: { way?: { text: string; href?
         <h1>{title}</h1>
         {speed !== 1 && <small className="speed">plant time ×{formatCount(speed)}</small>}
       </div>
-      {aside ?? <Facts />}
+      <Facts />
     </header>
   );
 }

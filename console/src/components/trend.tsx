@@ -112,7 +112,6 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
     <section className="panel trend" aria-label={`Trend of ${name}`} data-trend={path}>
       <div className="head">
         <h3>{name}</h3>
-        <span className="hover" ref={hover} aria-hidden="true" />
         <div className="tools">
           <div className="segmented" role="group" aria-label="Range">
             {RANGES.map((range) => (
@@ -121,10 +120,10 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
               </button>
             ))}
           </div>
-          <button type="button" className="tool" onClick={() => pan(-0.5)} aria-label="Earlier">
+          <button type="button" className="tool pan" onClick={() => pan(-0.5)} aria-label="Earlier">
             ‹
           </button>
-          <button type="button" className="tool" onClick={() => pan(0.5)} aria-label="Later" disabled={view.kind === 'live'}>
+          <button type="button" className="tool pan" onClick={() => pan(0.5)} aria-label="Later" disabled={view.kind === 'live'}>
             ›
           </button>
           <button type="button" className="tool text" aria-pressed={table} onClick={() => setTable(!table)}>
@@ -133,12 +132,13 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
         </div>
       </div>
       <div ref={box} className="chart-box" style={{ minHeight: height }}>
+        <span className="hover" ref={hover} aria-hidden="true" />
         {table && loaded ? (
           <TrendTable loaded={loaded} now={now} />
         ) : (
           input &&
           width > 0 && (
-            <div className="chart" role="img" tabIndex={0} onKeyDown={onKey} aria-label={summary(name, loaded, window, now)}>
+            <div className="chart" role="img" tabIndex={0} onKeyDown={onKey} aria-label={summary(name, loaded, window, now)} title="Drag zooms, shift-drag pans, double click goes back to live">
               <Canvas input={input} width={width} height={height} onWindow={(from, to) => setView({ kind: 'fixed', from, to })} onLive={goLive} onHover={(text) => hover.current && (hover.current.textContent = text)} />
             </div>
           )
@@ -148,7 +148,7 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
       </div>
       <p className="flow">
         {view.kind === 'fixed' ? `${periodText(window.from, window.to, now)} · ` : ''}
-        {input?.low != null ? 'normal band shaded, ' : ''}gap = no data, hatched = bad quality. Drag zooms, shift-drag pans, arrows and + - work too.{' '}
+        {typeof input?.low === 'number' ? 'normal band shaded, ' : ''}gap = no data, hatched = bad quality{' '}
         {view.kind === 'fixed' && (
           <button type="button" className="link" onClick={goLive}>
             Back to live

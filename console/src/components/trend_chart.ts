@@ -105,7 +105,7 @@ export class TrendChart {
       },
       axes: [
         axis({ grid: { show: false }, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((s) => axisText(s, step)) }),
-        axis({ grid: { stroke: () => this.colors.line, width: 0.6 }, size: 46, gap: 4, space: 34, values: (_, splits) => splits.map((v) => formatNumber(v, decimalsFor(splits))) }),
+        axis({ grid: { stroke: () => this.colors.line, width: 0.6 }, size: 40, gap: 4, space: 34, values: (_, splits) => splits.map((v) => formatNumber(v, decimalsFor(splits))) }),
       ],
       series: [{}, { stroke: () => this.colors.ink, width: 1.5, points: { show: false }, spanGaps: false }],
       hooks: {
@@ -240,5 +240,7 @@ export class TrendChart {
 function decimalsFor(splits: readonly number[]): number {
   const step = Math.abs((splits[1] ?? 1) - (splits[0] ?? 0));
   if (step === 0 || !Number.isFinite(step)) return 1;
-  return Math.max(0, Math.min(4, Math.ceil(-Math.log10(step) - 1e-9)));
+  let digits = 0;
+  while (digits < 4 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * 10 ** digits) digits++;
+  return digits;
 }

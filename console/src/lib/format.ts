@@ -21,6 +21,13 @@ export function formatNumber(value: number | null | undefined, digits?: number):
   return /^-0(\.0+)?$/.test(text) ? text.slice(1) : text;
 }
 
+// A number that somebody wrote down, a limit for example: as written, without decimals that say nothing.
+const plain = new Intl.NumberFormat('en', { maximumFractionDigits: 4, maximumSignificantDigits: 6 });
+export function formatPlain(value: unknown): string {
+  if (typeof value === 'number') return Number.isFinite(value) ? plain.format(value) : 'no value';
+  return brief(value);
+}
+
 export function formatCount(value: number | null | undefined): string {
   return formatNumber(value === null || value === undefined ? value : Math.round(value), 0);
 }

@@ -31,6 +31,14 @@ export function headline(kpis: readonly Kpi[], limit = 5): Kpi[] {
   return (first.length > 0 ? first : all).slice(0, limit);
 }
 
+// One number of decimals for a figure, its interval and what it was.
+function digitsOf(kpi: Kpi): number {
+  if (kpi.unit === '%') return 1;
+  if (kpi.unit === '1' || kpi.unit === '') return 2;
+  const magnitude = Math.abs(kpi.value ?? kpi.previous ?? 1);
+  return magnitude >= 1000 ? 0 : magnitude >= 1 ? 1 : 2;
+}
+
 export interface KpiText {
   number: string;
   unit: string;
@@ -39,7 +47,7 @@ export interface KpiText {
 
 // Ratios as written: "%" stays a percentage, hours and seconds keep their unit.
 export function kpiText(kpi: Kpi): KpiText {
-  const digits = kpi.unit === '%' ? 1 : kpi.unit === '1' || kpi.unit === '' ? 2 : undefined;
+  const digits = digitsOf(kpi);
   const same = kpi.previous !== null && formatNumber(kpi.previous, digits) === formatNumber(kpi.value, digits);
   return {
     number: kpi.value === null ? 'no value yet' : formatNumber(kpi.value, digits),
@@ -48,10 +56,17 @@ export function kpiText(kpi: Kpi): KpiText {
   };
 }
 
+// "7 repairs" where the denominator counts something that has a short name, else "n = 7".
+function countText(kpi: Kpi): string {
+  const { n, denominator } = kpi;
+  const named = denominator !== null && denominator.value === n && denominator.text !== '' && denominator.text.length <= 18;
+  return named && !/\d/.test(denominator.text) ? `${formatCount(n)} ${denominator.text}` : `n = ${formatCount(n)}`;
+}
+
 export function intervalText(kpi: Kpi): string {
-  const digits = kpi.unit === '%' ? 1 : kpi.unit === '1' || kpi.unit === '' ? 2 : undefined;
+  const digits = digitsOf(kpi);
   const parts: string[] = [];
-  if (kpi.n !== null) parts.push(`n = ${formatCount(kpi.n)}`);
+  if (kpi.n !== null) parts.push(countText(kpi));
   if (kpi.low !== null && kpi.high !== null) {
     const sure = kpi.confidence ? `${formatNumber(kpi.confidence * 100, 0)} %: ` : '';
     parts.push(`${sure}${formatNumber(kpi.low, digits)} to ${formatNumber(kpi.high, digits)}`);

@@ -1,10 +1,12 @@
 // Keeps one event stream open. The browser reconnects by itself after a dropped connection; when it has given up (the
 // node answered an error), or when a stream that should speak is silent, a new one is opened with growing pauses.
+// Browsers allow six connections to one address, so a page that nobody looks at gives its stream back.
 import { LIVE_URL, api, type Alarm, type Overview } from '../api';
 import { invalidate } from '../data/cache';
 import { live } from './store';
 
 const SILENCE_MS = 12_000;
+const HIDDEN_MS = 60_000;
 const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
 
 export function connectLive(onSignedOut: () => void): () => void {
@@ -24,6 +26,7 @@ export function connectLive(onSignedOut: () => void): () => void {
       if (openedBefore) invalidate(''); // What changed meanwhile may not be told again.
       openedBefore = true;
       void loadAlarms();
+      void loadOverview();
     };
     source.onerror = () => {
       live.dispatch({ type: 'lost' });
@@ -42,18 +45,40 @@ export function connectLive(onSignedOut: () => void): () => void {
 
   const watch = window.setInterval(() => {
     const { lastEvent, connection } = live.get();
-    if (connection === 'live' && lastEvent !== null && Date.now() - lastEvent > SILENCE_MS) {
+    if (source && connection === 'live' && lastEvent !== null && Date.now() - lastEvent > SILENCE_MS) {
       live.dispatch({ type: 'lost' });
       open();
     }
   }, 3000);
 
+  const pause = () => {
+    window.clearTimeout(timer);
+    source?.close();
+    source = null;
+  };
+  const resume = () => {
+    window.clearTimeout(hiddenTimer);
+    if (source === null) open();
+  };
+  let hiddenTimer: number | undefined;
+  const onVisibility = () => {
+    window.clearTimeout(hiddenTimer);
+    if (document.visibilityState === 'hidden') hiddenTimer = window.setTimeout(pause, HIDDEN_MS);
+    else resume();
+  };
+  window.addEventListener('pagehide', pause);
+  window.addEventListener('pageshow', resume);
+  document.addEventListener('visibilitychange', onVisibility);
+
   open();
   return () => {
     stopped = true;
-    window.clearTimeout(timer);
     window.clearInterval(watch);
-    source?.close();
+    window.clearTimeout(hiddenTimer);
+    window.removeEventListener('pagehide', pause);
+    window.removeEventListener('pageshow', resume);
+    document.removeEventListener('visibilitychange', onVisibility);
+    pause();
   };
 }
 
@@ -63,6 +88,14 @@ export async function loadAlarms(): Promise<void> {
     live.dispatch({ type: 'alarms', alarms: list.items });
   } catch {
     // The page that shows alarms asks by itself and says what is wrong.
+  }
+}
+
+export async function loadOverview(): Promise<void> {
+  try {
+    live.dispatch({ type: 'overview', overview: await api.overview() });
+  } catch {
+    // The stream tells it soon.
   }
 }
 

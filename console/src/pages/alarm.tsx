@@ -26,7 +26,7 @@ export default function AlarmPage({ id }: { id: string }) {
   const alarm = newest && data ? (newest.last_change >= data.last_change ? { ...data, ...newest } : data) : (data ?? newest);
   return (
     <>
-      <Header way={[{ text: 'Alarms', href: '/alarms' }]} title={id} />
+      <Header way={[{ text: 'Alarms', href: '/alarms' }]} title={id} compact />
       <main id="main" className="alarm-page">
         {alarm ? <AlarmView alarm={alarm} /> : loading ? <Loading lines={10} label="Loading the alarm" /> : <ProblemNote problem={problem} retry={reload} />}
       </main>
@@ -51,9 +51,7 @@ function AlarmView({ alarm }: { alarm: Alarm }) {
           <SureText alarm={alarm} />
         </p>
         {alarm.verdict && <VerdictBox alarm={alarm} />}
-        <div className="answer">
-          <AlarmActions alarm={alarm} page />
-        </div>
+        <AlarmActions alarm={alarm} page />
       </article>
       <Evidence alarm={alarm} />
     </div>

@@ -9,7 +9,7 @@ import { ListTable, type Column } from '../components/table';
 import { Tabs } from '../components/tabs';
 import { TimeText } from '../components/time_text';
 import { useResource } from '../data/cache';
-import { brief, formatCount, formatValue, unitText } from '../lib/format';
+import { brief, formatCount, formatPlain, unitText } from '../lib/format';
 import { isWaveform, qualityText } from '../lib/points';
 import { assetHref, Link } from '../router';
 
@@ -51,7 +51,7 @@ const POINT_COLUMNS: Column<Point>[] = [
   { title: 'Value', num: true, show: (p) => <PointValue point={p} /> },
   { title: 'Quality', show: (p) => <PointQuality point={p} /> },
   { title: 'Type', show: (p) => (isWaveform(p) ? `waveform, ${formatCount(p.sample_rate_hz)} Hz` : p.type) },
-  { title: 'Limits', show: (p) => (p.minimum === null && p.maximum === null ? 'none' : `${formatValue(p.minimum)} to ${formatValue(p.maximum)} ${unitText(p.unit)}`) },
+  { title: 'Limits', show: (p) => (p.minimum === null && p.maximum === null ? 'none' : `${p.minimum === null ? 'any' : formatPlain(p.minimum)} to ${p.maximum === null ? 'any' : formatPlain(p.maximum)} ${unitText(p.unit)}`) },
   { title: 'Last', show: (p) => <TimeText time={p.time} seconds /> },
 ];
 

@@ -77,7 +77,7 @@ function Machines() {
           </h2>
           <div className="machines">
             {line.machines.map((machine) => (
-              <MachineCard key={machine.path} asset={machine} points={all.filter((p) => p.thing === machine.thing)} alarms={alarms.filter((a) => a.thing === machine.thing)} selected={point?.path ?? null} onSelect={select} />
+              <MachineCard key={machine.path} asset={machine} points={all.filter((p) => p.thing === machine.thing)} alarms={alarms.filter((a) => a.thing === machine.thing)} selected={point?.path ?? null} onSelect={select} limit={line.machines.length > 4 ? 3 : 4} />
             ))}
           </div>
         </div>

@@ -7,7 +7,7 @@ import { Header } from '../components/shell';
 import { TimeText } from '../components/time_text';
 import { invalidate, useResource } from '../data/cache';
 import { useAction } from '../hooks';
-import { brief, formatValue } from '../lib/format';
+import { brief, formatPlain } from '../lib/format';
 import { gateHref, Link } from '../router';
 import { useSession } from '../session';
 
@@ -94,7 +94,7 @@ function CheckRow({ check }: { check: GateCheck }) {
   const ok = check.state === 'ok';
   return (
     <article className={ok ? 'check-row' : 'check-row blocked'} data-check={check.id} data-state={check.state}>
-      <span className="verdict-word">{ok ? '✓ holds' : '✕ open'}</span>
+      <span className="verdict-word">{ok ? '✓ holds' : '✕ blocked'}</span>
       <div>
         <h3>
           <span className="soft">{check.id}</span> {check.title}
@@ -117,11 +117,11 @@ function CheckRow({ check }: { check: GateCheck }) {
       <dl className="check-value">
         <div>
           <dt>value</dt>
-          <dd>{check.value === null ? 'missing' : formatValue(check.value)}</dd>
+          <dd>{check.value === null ? 'missing' : formatPlain(check.value)}</dd>
         </div>
         <div>
           <dt>limit</dt>
-          <dd>{check.limit === null ? 'none' : formatValue(check.limit)}</dd>
+          <dd>{check.limit === null ? 'none' : formatPlain(check.limit)}</dd>
         </div>
         {check.since && (
           <div>

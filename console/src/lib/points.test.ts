@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { anAlarm, aPoint } from '../test_data';
+import { blamed, featureText, gauge, isWaveform, pickPoints, pointLabel, propertyOf, qualityText, standing } from './points';
+
+describe('normal band', () => {
+  it('says where a value stands', () => {
+    expect(standing(42, 37, 47)).toBe('normal');
+    expect(standing(50, 37, 47)).toBe('above');
+    expect(standing(30, 37, 47)).toBe('below');
+    expect(standing(30, null, null)).toBe('unknown');
+    expect(standing(null, 37, 47)).toBe('unknown');
+  });
+  it('sits in the middle of the gauge, and a value far out sits at its end', () => {
+    const scale = gauge(aPoint(), 99);
+    expect(scale).not.toBeNull();
+    expect(((scale?.low ?? 0) + (scale?.high ?? 0)) / 2).toBeCloseTo(50);
+    expect(scale?.at).toBe(97);
+  });
+  it('needs a band or limits', () => {
+    const none = { normal_low: null, normal_high: null, minimum: null, maximum: null };
+    expect(gauge(aPoint(none), 1)).toBeNull();
+    expect(gauge(aPoint({ ...none, minimum: 0, maximum: 10 }), 5)).toEqual({ low: 0, high: 0, at: 50 });
+    expect(gauge(aPoint(), null)?.at).toBeNull();
+  });
+});
+
+describe('names', () => {
+  it('lead from a feature to its point', () => {
+    expect(propertyOf('vibration_de.rms')).toBe('vibration_de');
+    expect(propertyOf('vibration_de.band(120..180Hz)')).toBe('vibration_de');
+    expect(featureText('vibration_de.rms')).toBe('vibration DE RMS');
+    expect(featureText('vibration_de.band(120..180Hz)')).toBe('vibration DE band 120..180 Hz');
+  });
+  it('say that a waveform shows its RMS', () => {
+    const wave = aPoint({ property: 'vibration_de', type: 'waveform', sample_rate_hz: 2048 });
+    expect(isWaveform(wave)).toBe(true);
+    expect(pointLabel(wave)).toBe('vibration DE RMS');
+  });
+  it('put quality into words', () => {
+    expect(qualityText('Good')).toBe('good');
+    expect(qualityText('BadSensorFailure')).toBe('bad: sensor failure');
+    expect(qualityText('UncertainLastUsableValue')).toBe('uncertain: last usable value');
+  });
+});
+
+describe('a machine card', () => {
+  const points = ['flow', 'running', 'good_count', 'motor_current', 'seal_pot_level'].map((property, id) =>
+    aPoint({ id, property, path: `pump-7/${property}`, type: property === 'running' ? 'boolean' : 'number' }),
+  );
+  it('shows measured values before switches and counters, in their own order', () => {
+    expect(pickPoints(points, new Set(), 3).map((p) => p.property)).toEqual(['flow', 'motor_current', 'seal_pot_level']);
+  });
+  it('always shows what an alarm names', () => {
+    const because = [{ feature: 'good_count.slope', value: 1, unit: '1', normal_low: null, normal_high: null, contribution: 2 }];
+    const named = blamed(anAlarm({ because }));
+    expect(pickPoints(points, named, 2).map((p) => p.property)).toEqual(['flow', 'good_count']);
+  });
+  it('does not blame what speaks against the cause', () => {
+    const because = [{ feature: 'flow.mean', value: 1, unit: '1', normal_low: null, normal_high: null, contribution: -2 }];
+    expect(blamed(anAlarm({ because })).size).toBe(0);
+  });
+});
