@@ -64,7 +64,7 @@ class Pump final : public Machine {
   std::span<const FaultKind> faults() const override { return kFaults; }
   int reports_per_interval() const override { return 2; }  // Polled.
   std::string_view waveform_property() const override { return "vibration_de"; }
-  void Repaired() override { seal_pot_ = process_.Uniform(78, 86); }
+  void Repaired() override { seal_pot_wanted_ = process_.Uniform(78, 86); }
 
   void Step(const Condition& condition, LineState& line) override {
     condition_ = condition;
@@ -174,17 +174,20 @@ class Pump final : public Machine {
   }
 
   void LoseBarrierFluid() {
-    seal_pot_ -= (0.25 + (running_ ? 70 * condition_.Of(kSealLeak) : 0)) / 3600;
-    if (condition_.Of(kSealLeak) == 0 && seal_pot_ < 60)
-      seal_pot_ = process_.Uniform(76, 86);  // Topped up.
+    const double leak = condition_.Of(kSealLeak);
+    seal_pot_ -= (0.25 + (running_ ? 70 * leak : 0)) / 3600;
+    if (leak == 0 && seal_pot_ < 60 && seal_pot_wanted_ == 0)
+      seal_pot_wanted_ = process_.Uniform(76, 86);  // Somebody comes with the can.
+    if (seal_pot_wanted_ > 0) seal_pot_ += 1;
+    if (seal_pot_ >= seal_pot_wanted_) seal_pot_wanted_ = 0;
     seal_pot_ = std::max(0.0, seal_pot_);
     noise_level_.Step();
   }
 
   Random process_, burst_;
   Wander tank_, noise_level_;
-  double balance_;  // Residual unbalance, 1 = usual.
-  double seal_pot_;
+  double balance_;                         // Residual unbalance, 1 = usual.
+  double seal_pot_, seal_pot_wanted_ = 0;  // %; wanted above 0: being topped up to it.
   Condition condition_;
   bool running_ = false, first_ = true;
   double speed_ = 0, flow_ = 0, flow_shown_ = 0, suction_ = 0.5, discharge_ = 0;
