@@ -22,7 +22,11 @@ struct PlantHistory {
 Result<Json> TrainFromPlant(const Settings& settings, const std::string& models_folder, const std::string& model,
                             const PlantHistory& history, const std::function<void(const std::string&)>& progress);
 
-// TrainFromPlant if the folder has no version yet of some model of the site.
+// The same from the site's own history (DATA/history) and the labels that verdicts made. The node may run: files are only read.
+Result<Json> TrainFromSite(const Settings& settings, const std::string& models_folder, const std::string& model,
+                           const std::function<void(const std::string&)>& progress);
+
+// TrainFromPlant, in a process of its own, if the folder has no version yet of some model of the site.
 Status EnsureDemoModels(const Settings& settings, const std::string& models_folder);
 
 }  // namespace penstock::commands
