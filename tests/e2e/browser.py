@@ -5,6 +5,7 @@ byte, on file descriptors 3 and 4. Input goes in as real mouse and key events, s
 """
 
 import base64
+import fcntl
 import json
 import os
 import pathlib
@@ -37,14 +38,16 @@ class Browser:
         self._profile = tempfile.mkdtemp(prefix="penstock-e2e-")
         to_browser_read, self._write = os.pipe()
         self._read, from_browser_write = os.pipe()
+        # High numbers, so that neither stands where the other has to go.
+        child_ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 50) for end in (to_browser_read, from_browser_write)]
         command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
                    "--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={self._profile}", "about:blank"]
-        # The shell puts the pipes where the browser looks for them; higher numbers first, so that neither is overwritten.
-        line = f'exec 8<&{to_browser_read} 9>&{from_browser_write}; exec 3<&8 4>&9; exec "$@"'
+        # The shell puts the pipes where the browser looks for them.
+        line = f'exec 3<&{child_ends[0]} 4>&{child_ends[1]}; exec "$@"'
         self._process = subprocess.Popen(["bash", "-c", line, "bash", *command], stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, pass_fds=(to_browser_read, from_browser_write))
-        os.close(to_browser_read)
-        os.close(from_browser_write)
+                                         stderr=subprocess.DEVNULL, pass_fds=child_ends)
+        for end in (to_browser_read, from_browser_write, *child_ends):
+            os.close(end)
         self._buffer = b""
         self._next = 0
         self.console = []  # What the page has complained about: errors, warnings, refused by the policy.
