@@ -2,34 +2,41 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "things/form.h"
 
 namespace penstock::fleet {
 namespace {
 
-constexpr size_t kChangesWaitingMax = 10'000;  // Beyond, the oldest is dropped: the present state is what counts.
+constexpr size_t kChangesWaitingMax =
+    10'000;  // Beyond, the oldest is dropped: the present state is what counts.
 constexpr size_t kErrorBytesMax = 500;
 
 }  // namespace
 
 std::string_view DeviceStateName(DeviceState state) {
   switch (state) {
-    case DeviceState::kNever: return "never";
-    case DeviceState::kConnected: return "connected";
-    case DeviceState::kRetrying: return "retrying";
+    case DeviceState::kNever:
+      return "never";
+    case DeviceState::kConnected:
+      return "connected";
+    case DeviceState::kRetrying:
+      return "retrying";
   }
   return "never";
 }
 
 Result<std::unique_ptr<DeviceRegistry>> DeviceRegistry::Open(storage::Records& records) {
-  TRY(records.Migrate("fleet", {{1,
-                                 "CREATE TABLE device_changes(seq INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-                                 " at INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL);"
-                                 "CREATE INDEX device_changes_by_name ON device_changes(name, seq);"}}));
+  TRY(records.Migrate("fleet",
+                      {{1,
+                        "CREATE TABLE device_changes(seq INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+                        " at INTEGER NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL);"
+                        "CREATE INDEX device_changes_by_name ON device_changes(name, seq);"}}));
   return std::unique_ptr<DeviceRegistry>(new DeviceRegistry(records));
 }
 
 DeviceRegistry::~DeviceRegistry() {
-  if (const auto flushed = Flush(); !flushed) LogWarn("device changes not stored: {}", flushed.error().ToString());
+  if (const auto flushed = Flush(); !flushed)
+    LogWarn("device changes not stored: {}", flushed.error().ToString());
 }
 
 DeviceStatus* DeviceRegistry::Find(std::string_view name) {
@@ -43,16 +50,42 @@ DeviceStatus* DeviceRegistry::Find(std::string_view name) {
   return &device;
 }
 
-void DeviceRegistry::Enter(DeviceStatus& device, DeviceState state, Time at, const std::string& reason) {
+void DeviceRegistry::Enter(DeviceStatus& device, DeviceState state, Time at,
+                           const std::string& reason) {
   if (device.state == state) return;
-  if (state == DeviceState::kConnected && device.state == DeviceState::kRetrying && device.last_seen) ++device.restarts;
+  if (state == DeviceState::kConnected && device.state == DeviceState::kRetrying &&
+      device.last_seen)
+    ++device.restarts;
   device.state = state;
   device.since = at;
   if (changes_.size() >= kChangesWaitingMax) changes_.pop_front();
   changes_.push_back({device.name, at, state, reason});
 }
 
-void DeviceRegistry::OnConnected(std::string_view name, std::string_view protocol, std::string_view address, Time at) {
+void DeviceRegistry::Expect(const things::Snapshot& snapshot, Time at) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(devices_, [&](const auto& entry) {
+    const DeviceStatus& device = entry.second;
+    return device.state == DeviceState::kNever && device.errors == 0 &&
+           snapshot.FindThing(entry.first) == nullptr;
+  });
+  for (const things::Thing& thing : snapshot.things) {
+    const things::Form* form = nullptr;
+    for (const things::Property& property : thing.properties)
+      if (form == nullptr && property.source() != nullptr &&
+          property.source()->protocol != things::Protocol::kNone)
+        form = property.source();
+    if (form == nullptr) continue;
+    DeviceStatus* device = Find(thing.name);
+    if (device == nullptr || device->state != DeviceState::kNever) continue;
+    device->protocol = things::ProtocolName(form->protocol);
+    device->address = things::EndpointOf(*form);
+    if (device->since == Time()) device->since = at;
+  }
+}
+
+void DeviceRegistry::OnConnected(std::string_view name, std::string_view protocol,
+                                 std::string_view address, Time at) {
   const std::lock_guard lock(mutex_);
   DeviceStatus* device = Find(name);
   if (device == nullptr) return;
@@ -104,25 +137,31 @@ Result<DeviceStatus> DeviceRegistry::Get(const std::string& name) const {
 Json DeviceRegistry::ToJson() const {
   Json items = Json::array();
   for (const DeviceStatus& device : List())
-    items.push_back({{"name", device.name},
-                     {"protocol", device.protocol},
-                     {"address", device.address},
-                     {"state", DeviceStateName(device.state)},
-                     {"since", FormatTime(device.since)},
-                     {"last_seen", device.last_seen ? Json(FormatTime(*device.last_seen)) : Json(nullptr)},
-                     {"samples", device.samples},
-                     {"errors", device.errors},
-                     {"last_error", device.last_error},
-                     {"restarts", device.restarts}});
+    items.push_back(
+        {{"name", device.name},
+         {"protocol", device.protocol},
+         {"address", device.address},
+         {"state", DeviceStateName(device.state)},
+         {"since", FormatTime(device.since)},
+         {"last_seen", device.last_seen ? Json(FormatTime(*device.last_seen)) : Json(nullptr)},
+         {"samples", device.samples},
+         {"errors", device.errors},
+         {"last_error", device.last_error},
+         {"restarts", device.restarts}});
   return items;
 }
 
 Result<Json> DeviceRegistry::Changes(const std::string& name) const {
-  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT at, state, reason FROM device_changes WHERE name=? ORDER BY seq DESC LIMIT ?",
-                                                   {name, kChangesKept}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query(
+          "SELECT at, state, reason FROM device_changes WHERE name=? ORDER BY seq DESC LIMIT ?",
+          {name, kChangesKept}));
   Json items = Json::array();
   for (const auto& row : rows)
-    items.push_back({{"at", FormatTime(FromMicros(row.Integer(0)))}, {"state", row.Text(1)}, {"reason", row.Text(2)}});
+    items.push_back({{"at", FormatTime(FromMicros(row.Integer(0)))},
+                     {"state", row.Text(1)},
+                     {"reason", row.Text(2)}});
   return items;
 }
 
@@ -133,16 +172,24 @@ Status DeviceRegistry::Flush() {
     changes.swap(changes_);
   }
   if (changes.empty()) return {};
-  return records_.Transaction([&]() -> Status {
+  const Status written = records_.Transaction([&]() -> Status {
     for (const Change& change : changes) {
       TRY(records_.Run("INSERT INTO device_changes(name, at, state, reason) VALUES(?,?,?,?)",
-                       {change.name, ToMicros(change.at), std::string(DeviceStateName(change.state)), change.reason}));
-      TRY(records_.Run("DELETE FROM device_changes WHERE name=?1 AND seq NOT IN"
+                       {change.name, ToMicros(change.at),
+                        std::string(DeviceStateName(change.state)), change.reason}));
+      TRY(
+          records_.Run("DELETE FROM device_changes WHERE name=?1 AND seq NOT IN"
                        " (SELECT seq FROM device_changes WHERE name=?1 ORDER BY seq DESC LIMIT ?2)",
                        {change.name, kChangesKept}));
     }
     return {};
   });
+  if (written) return {};
+  // They wait for the next time, before what came meanwhile.
+  const std::lock_guard lock(mutex_);
+  changes_.insert(changes_.begin(), changes.begin(), changes.end());
+  while (changes_.size() > kChangesWaitingMax) changes_.pop_front();
+  return written;
 }
 
 }  // namespace penstock::fleet

@@ -1,7 +1,9 @@
-// Who is out there: every device the node speaks with, whether it answers, what it sent and what went wrong. Changes of state are
-// kept in the records, the last kChangesKept of each device; the counts live in memory and start anew with the node.
+// Who is out there: every device the node speaks with, whether it answers, what it sent and what
+// went wrong. Changes of state are kept in the records, the last kChangesKept of each device; the
+// counts live in memory and start anew with the node.
 //
-// Thread rule: any thread; the DeviceEvents calls only note in memory, a change of state is written by Flush().
+// Thread rule: any thread; the DeviceEvents calls only note in memory, a change of state is written
+// by Flush().
 #pragma once
 
 #include <deque>
@@ -15,6 +17,7 @@
 #include "base/json.h"
 #include "storage/records.h"
 #include "telemetry/device_events.h"
+#include "things/directory.h"
 
 namespace penstock::fleet {
 
@@ -39,7 +42,12 @@ class DeviceRegistry final : public telemetry::DeviceEvents {
   static Result<std::unique_ptr<DeviceRegistry>> Open(storage::Records& records);
   ~DeviceRegistry() override;
 
-  void OnConnected(std::string_view name, std::string_view protocol, std::string_view address, Time at) override;
+  // Lists the things that drivers or devices serve, also before anything was heard of them
+  // ("never"); those that were never heard of and are described no more go.
+  void Expect(const things::Snapshot& snapshot, Time at);
+
+  void OnConnected(std::string_view name, std::string_view protocol, std::string_view address,
+                   Time at) override;
   void OnDisconnected(std::string_view name, const Error& why, Time at) override;
   void OnSamples(std::string_view name, uint64_t count, Time at) override;
   void OnError(std::string_view name, const Error& why, Time at) override;

@@ -538,7 +538,7 @@ std::string EndpointOf(const Form& form) {
     case Protocol::kOpcUa:
       return form.opcua.endpoint;
     case Protocol::kMqtt:
-      return form.mqtt.broker;
+      return form.mqtt.broker.empty() ? "mqtt://local" : form.mqtt.broker;
   }
   return "";
 }

@@ -27,7 +27,8 @@ std::string_view XsdName(ModbusForm::Type type);         // "xsd:float"
 std::string_view EntityName(ModbusForm::Entity entity);  // "HoldingRegister"
 std::string_view ProtocolName(Protocol protocol);        // "modbus", "opcua", "mqtt", "none"
 // The device or endpoint behind a form: "127.0.0.1:502/1", "opc.tcp://host:4840",
-// "mqtt://host:1883", "".
+// "mqtt://host:1883",
+// "mqtt://local" for this node's own listener, "" for values that are pushed.
 std::string EndpointOf(const Form& form);
 
 }  // namespace penstock::things
