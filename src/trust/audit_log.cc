@@ -1,190 +1,336 @@
-// The Merkle tree of RFC 6962, section 2.1: a leaf's hash is SHA-256(0x00 || entry), a node's SHA-256(0x01 || left || right). Every
-// perfect subtree that is complete is stored once (table audit_nodes by level and index), so that a proof reads a
-// logarithmic number of rows; the root of a tree of any size is made of the perfect subtrees at its right edge.
+// An entry is stored as its canonical JSON text: what List shows is what the hash is over (the
+// column beside it only helps to find a trace). The hashes of all complete subtrees are kept by level and
+// position, two rows per leaf on average, so that neither a start nor a proof reads more than the
+// logarithm of the log.
 //
-// The entry's bytes are its canonical JSON (keys sorted, no spaces, UTF-8): docs/formats/audit.md.
+// The right edge of the tree, one hash for each bit set in the size, is kept in memory and yields
+// the root. It is only a copy: an append may be undone with the transaction around it, so every
+// call compares the size with the table's and reads the edge again when they differ.
+//
+// The last root is stored too. A log whose hashes no longer lead to it has been changed from
+// outside: then no leaf of it verifies.
 #include "trust/audit_log.h"
 
-#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <mutex>
-#include <span>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/metrics.h"
 
 namespace penstock::trust {
 namespace {
 
-Sha256 LeafHash(std::string_view entry) {
-  Bytes bytes = {0x00};
-  bytes.insert(bytes.end(), entry.begin(), entry.end());
-  return Sha256Of(bytes);
+using storage::Records;
+
+constexpr size_t kListMax = 10'000;
+constexpr storage::Migration kSchema{
+    1,
+    "CREATE TABLE audit_entries(leaf INTEGER PRIMARY KEY, entry TEXT NOT NULL, trace TEXT) STRICT;"
+    "CREATE INDEX audit_entries_by_trace ON audit_entries(trace) WHERE trace IS NOT NULL;"
+    "CREATE TABLE audit_tree(level INTEGER, position INTEGER, hash BLOB NOT NULL,"
+    " PRIMARY KEY(level, position)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE audit_head(only INTEGER PRIMARY KEY CHECK(only = 1), size INTEGER NOT NULL,"
+    " root BLOB NOT NULL) STRICT;"};
+
+// Keys sorted, no white space, UTF-8: nlohmann's objects are sorted maps. Bytes that are no UTF-8
+// are replaced.
+std::string Canonical(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Sha256 NodeHash(const Sha256& left, const Sha256& right) {
-  Bytes bytes = {0x01};
-  bytes.insert(bytes.end(), left.begin(), left.end());
-  bytes.insert(bytes.end(), right.begin(), right.end());
-  return Sha256Of(bytes);
+std::string EntryText(const AuditEntry& entry) {
+  return Canonical({{"leaf", entry.leaf},
+                    {"at", FormatTime(entry.at)},
+                    {"actor", entry.actor},
+                    {"action", entry.action},
+                    {"subject", entry.subject},
+                    {"trace", entry.trace},
+                    {"detail", entry.detail}});
 }
 
-std::string Canonical(const AuditEntry& e) {
-  return Json{{"leaf", e.leaf},       {"at", ToMicros(e.at)}, {"actor", e.actor}, {"action", e.action},
-              {"subject", e.subject}, {"trace", e.trace},     {"detail", e.detail}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+Result<AuditEntry> ParseEntry(uint64_t leaf, const std::string& text) {
+  const auto json = ParseJson(text);
+  if (!json) return DataLoss("audit leaf {} is no JSON: {}", leaf, json.error().message);
+  AuditEntry entry{.leaf = leaf};
+  ASSIGN_OR_RETURN(const std::string at, GetString(*json, "at"));
+  ASSIGN_OR_RETURN(entry.at, ParseTime(at));
+  ASSIGN_OR_RETURN(entry.actor, GetString(*json, "actor"));
+  ASSIGN_OR_RETURN(entry.action, GetString(*json, "action"));
+  ASSIGN_OR_RETURN(entry.subject, GetString(*json, "subject"));
+  ASSIGN_OR_RETURN(entry.trace, GetString(*json, "trace"));
+  entry.detail = json->value("detail", Json());
+  return entry;
 }
 
-// The largest power of two below n (n > 1).
-uint64_t Split(uint64_t n) {
-  uint64_t k = 1;
-  while (k * 2 < n) k *= 2;
-  return k;
-}
+// Complete subtrees from left to right, the largest first: one for each bit of the size.
+struct Edge {
+  uint64_t size = 0;
+  std::vector<Sha256> hashes;
 
-class MerkleLog final : public AuditLog {
+  Sha256 Root() const {
+    if (hashes.empty()) return Sha256Of({});  // MTH({}) = SHA-256()
+    Sha256 root = hashes.back();
+    for (size_t i = hashes.size() - 1; i-- > 0;) root = NodeHash(hashes[i], root);
+    return root;
+  }
+};
+
+class MerkleAuditLog final : public AuditLog {
  public:
-  MerkleLog(storage::Records& records, const Clock& clock) : records_(records), clock_(clock) {}
+  MerkleAuditLog(Records& records, const Clock& clock) : records_(records), clock_(clock) {}
 
-  Status Load() {
-    TRY(records_.Migrate("audit",
-                         {{1,
-                           "CREATE TABLE audit(leaf INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL,"
-                           " action TEXT NOT NULL, subject TEXT NOT NULL, trace TEXT NOT NULL, detail TEXT NOT NULL);"
-                           "CREATE INDEX audit_by_trace ON audit(trace) WHERE trace <> '';"
-                           "CREATE TABLE audit_nodes(level INTEGER NOT NULL, position INTEGER NOT NULL,"
-                           " hash BLOB NOT NULL, PRIMARY KEY(level, position)) WITHOUT ROWID;"}}));
-    ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT count(*) FROM audit"));
-    size_ = static_cast<uint64_t>(rows.at(0).Integer(0));
+  Status Start() {
+    TRY(records_.Migrate("trust.audit", {kSchema}));
+    ASSIGN_OR_RETURN(edge_, LoadEdge());
+    ASSIGN_OR_RETURN(const auto head, records_.Query("SELECT size, root FROM audit_head"));
+    const Sha256 root = edge_.Root();
+    const Bytes stored = head.empty() ? Bytes() : head[0].Blob(1);
+    intact_ = head.empty() ? edge_.size == 0
+                           : static_cast<uint64_t>(head[0].Integer(0)) == edge_.size &&
+                                 ConstantTimeEqual(stored, root);
+    if (intact_) return {};
+    LogError("audit log: {} leaves do not lead to the stored root; it was changed from outside",
+             edge_.size);
+    Counter("penstock_audit_mismatches_total", "Audit logs found changed from outside at start.")
+        .Add();
     return {};
   }
 
-  Result<uint64_t> Append(const std::string& actor, const std::string& action, const std::string& subject,
-                          const std::string& trace, const Json& detail) override {
-    const std::lock_guard lock(mutex_);
-    AuditEntry entry{size_, clock_.Now(), actor, action, subject, trace, detail};
-    TRY(records_.Transaction([&]() -> Status {
-      TRY(records_.Run("INSERT INTO audit(leaf, at, actor, action, subject, trace, detail) VALUES(?,?,?,?,?,?,?)",
-                       {static_cast<int64_t>(entry.leaf), ToMicros(entry.at), actor, action, subject, trace,
-                        detail.dump(-1, ' ', false, Json::error_handler_t::replace)}));
-      return StoreNodes(entry.leaf, LeafHash(Canonical(entry)));
-    }));
-    return size_++;
-  }
-
-  uint64_t size() const override {
-    const std::lock_guard lock(mutex_);
-    return size_;
-  }
-
-  Sha256 Root() const override {
-    const std::lock_guard lock(mutex_);
-    if (size_ == 0) return Sha256Of({});
-    const auto root = TreeHash(0, size_);
-    return root ? *root : Sha256{};
-  }
-
+  Result<uint64_t> Append(const std::string& actor, const std::string& action,
+                          const std::string& subject, const std::string& trace,
+                          const Json& detail) override;
+  uint64_t size() const override { return PresentEdge().size; }
+  Sha256 Root() const override { return PresentEdge().Root(); }
   Result<std::vector<Sha256>> Prove(uint64_t leaf) const override {
-    const std::lock_guard lock(mutex_);
-    if (leaf >= size_) return NotFound("the audit log has {} leaves; there is no leaf {}", size_, leaf);
-    return Path(leaf, 0, size_);
+    return ProveIn(leaf, PresentEdge().size);
   }
-
-  Result<bool> Verify(uint64_t leaf) const override {
-    ASSIGN_OR_RETURN(const auto path, Prove(leaf));
-    ASSIGN_OR_RETURN(const auto entries, List(leaf, 1));
-    if (entries.empty()) return false;
-    const std::lock_guard lock(mutex_);
-    ASSIGN_OR_RETURN(const Sha256 root, TreeHash(0, size_));
-    return RootFromPath(LeafHash(Canonical(entries[0])), leaf, size_, path) == root;
-  }
-
-  Result<std::vector<AuditEntry>> List(uint64_t after, size_t limit) const override {
-    return Entries("SELECT leaf, at, actor, action, subject, trace, detail FROM audit WHERE leaf >= ? ORDER BY leaf LIMIT ?",
-                   {static_cast<int64_t>(after), static_cast<int64_t>(limit)});
-  }
-
-  Result<std::vector<AuditEntry>> OfTrace(const std::string& trace) const override {
-    return Entries("SELECT leaf, at, actor, action, subject, trace, detail FROM audit WHERE trace = ? ORDER BY leaf",
-                   {trace});
-  }
+  Result<bool> Verify(uint64_t leaf) const override;
+  Result<std::vector<AuditEntry>> List(uint64_t after, size_t limit) const override;
+  Result<std::vector<AuditEntry>> OfTrace(const std::string& trace) const override;
 
  private:
-  Result<std::vector<AuditEntry>> Entries(std::string_view sql, std::vector<storage::SqlValue> parameters) const {
-    ASSIGN_OR_RETURN(const auto rows, records_.Query(sql, std::move(parameters)));
-    std::vector<AuditEntry> entries;
-    for (const auto& row : rows) {
-      ASSIGN_OR_RETURN(Json detail, ParseJson(row.Text(6)));
-      entries.push_back({static_cast<uint64_t>(row.Integer(0)), FromMicros(row.Integer(1)), row.Text(2), row.Text(3),
-                         row.Text(4), row.Text(5), std::move(detail)});
-    }
-    return entries;
-  }
+  Result<uint64_t> StoredSize() const;
+  Result<Sha256> Node(int level, uint64_t position) const;
+  Result<Edge> LoadEdge() const;
+  Edge PresentEdge() const;
+  Result<Sha256> HashOfRange(uint64_t from, uint64_t to) const;
+  Result<std::vector<Sha256>> ProveIn(uint64_t leaf, uint64_t size) const;
+  Status Store(AuditEntry& entry);
 
-  // The leaf and every perfect subtree that it completes.
-  Status StoreNodes(uint64_t position, Sha256 hash) {
-    for (int level = 0;; ++level) {
-      TRY(records_.Run("INSERT INTO audit_nodes(level, position, hash) VALUES(?,?,?)",
-                       {int64_t{level}, static_cast<int64_t>(position), Bytes(hash.begin(), hash.end())}));
-      if (position % 2 == 0) return {};
-      ASSIGN_OR_RETURN(const Sha256 left, Node(level, position - 1));
-      hash = NodeHash(left, hash);
-      position /= 2;
-    }
-  }
-
-  Result<Sha256> Node(int level, uint64_t position) const {
-    ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT hash FROM audit_nodes WHERE level=? AND position=?",
-                                                     {int64_t{level}, static_cast<int64_t>(position)}));
-    Sha256 hash{};
-    if (rows.empty()) return DataLoss("audit node {}/{} is gone", level, position);
-    const Bytes bytes = rows[0].Blob(0);
-    if (bytes.size() != hash.size()) return DataLoss("audit node {}/{} is damaged", level, position);
-    std::copy(bytes.begin(), bytes.end(), hash.begin());
-    return hash;
-  }
-
-  // MTH(D[begin:end]); a perfect aligned range is one stored node.
-  Result<Sha256> TreeHash(uint64_t begin, uint64_t end) const {
-    const uint64_t count = end - begin;
-    if ((count & (count - 1)) == 0 && begin % count == 0) {
-      const int level = std::countr_zero(count);
-      return Node(level, begin >> level);
-    }
-    const uint64_t middle = begin + Split(count);
-    ASSIGN_OR_RETURN(const Sha256 left, TreeHash(begin, middle));
-    ASSIGN_OR_RETURN(const Sha256 right, TreeHash(middle, end));
-    return NodeHash(left, right);
-  }
-
-  // PATH(leaf, D[begin:end]), lowest first.
-  Result<std::vector<Sha256>> Path(uint64_t leaf, uint64_t begin, uint64_t end) const {
-    if (end - begin == 1) return std::vector<Sha256>{};
-    const uint64_t middle = begin + Split(end - begin);
-    const bool is_left = leaf < middle;
-    ASSIGN_OR_RETURN(auto path, is_left ? Path(leaf, begin, middle) : Path(leaf, middle, end));
-    ASSIGN_OR_RETURN(const Sha256 sibling, is_left ? TreeHash(middle, end) : TreeHash(begin, middle));
-    path.push_back(sibling);
-    return path;
-  }
-
-  static Sha256 RootFromPath(const Sha256& leaf_hash, uint64_t leaf, uint64_t size, std::span<const Sha256> path) {
-    if (size == 1) return leaf_hash;
-    if (path.empty()) return {};
-    const uint64_t middle = Split(size);
-    const auto below = path.first(path.size() - 1);
-    if (leaf < middle) return NodeHash(RootFromPath(leaf_hash, leaf, middle, below), path.back());
-    return NodeHash(path.back(), RootFromPath(leaf_hash, leaf - middle, size - middle, below));
-  }
-
-  storage::Records& records_;
+  Records& records_;
   const Clock& clock_;
-  mutable std::mutex mutex_;
-  uint64_t size_ = 0;
+  bool intact_ = true;
+  mutable std::mutex
+      mutex_;  // Guards edge_; never held while asking the records, whose lock comes first.
+  mutable Edge edge_;
 };
+
+Result<uint64_t> MerkleAuditLog::StoredSize() const {
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT coalesce(max(leaf) + 1, 0) FROM audit_entries"));
+  return static_cast<uint64_t>(rows[0].Integer(0));
+}
+
+Result<Sha256> MerkleAuditLog::Node(int level, uint64_t position) const {
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT hash FROM audit_tree WHERE level=? AND position=?",
+                                  {int64_t{level}, static_cast<int64_t>(position)}));
+  Sha256 hash{};
+  if (rows.empty() || rows[0].Blob(0).size() != hash.size())
+    return DataLoss("audit log: the hash of level {} position {} is gone", level, position);
+  const Bytes stored = rows[0].Blob(0);
+  std::memcpy(hash.data(), stored.data(), hash.size());
+  return hash;
+}
+
+Result<Edge> MerkleAuditLog::LoadEdge() const {
+  Edge edge;
+  ASSIGN_OR_RETURN(edge.size, StoredSize());
+  uint64_t begin = 0;
+  for (int level = 63; level >= 0; --level) {
+    if ((edge.size >> level & 1) == 0) continue;
+    const auto hash = Node(level, begin >> level);
+    if (!hash && hash.error().code == Code::kDataLoss) {
+      LogError("{}", hash.error().ToString());
+      edge.hashes.push_back({});  // Leads to another root, and that is the truth about this log.
+    } else if (!hash) {
+      return std::unexpected(hash.error());
+    } else {
+      edge.hashes.push_back(*hash);
+    }
+    begin += uint64_t{1} << level;
+  }
+  return edge;
+}
+
+Edge MerkleAuditLog::PresentEdge() const {
+  const auto size = StoredSize();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!size || *size == edge_.size) return edge_;
+  }
+  auto loaded = LoadEdge();
+  const std::lock_guard lock(mutex_);
+  if (loaded) edge_ = std::move(*loaded);
+  return edge_;
+}
+
+Result<uint64_t> MerkleAuditLog::Append(const std::string& actor, const std::string& action,
+                                        const std::string& subject, const std::string& trace,
+                                        const Json& detail) {
+  AuditEntry entry{.at = clock_.Now(),
+                   .actor = actor,
+                   .action = action,
+                   .subject = subject,
+                   .trace = trace,
+                   .detail = detail};
+  TRY(records_.Transaction([&] { return Store(entry); }));
+  return entry.leaf;
+}
+
+Status MerkleAuditLog::Store(AuditEntry& entry) {
+  Edge edge = PresentEdge();
+  entry.leaf = edge.size;
+  const std::string text = EntryText(entry);
+  TRY(records_.Run("INSERT INTO audit_entries VALUES(?,?,?)",
+                   {static_cast<int64_t>(entry.leaf), text,
+                    entry.trace.empty() ? storage::SqlValue() : entry.trace}));
+  // Like adding one to a binary number: each carry joins two subtrees of a size.
+  Sha256 hash = LeafHash(AsBytes(text));
+  for (int level = 0;; ++level) {
+    TRY(records_.Run("INSERT INTO audit_tree VALUES(?,?,?)",
+                     {int64_t{level}, static_cast<int64_t>(edge.size >> level),
+                      Bytes(hash.begin(), hash.end())}));
+    if ((edge.size >> level & 1) == 0) break;
+    hash = NodeHash(edge.hashes.back(), hash);
+    edge.hashes.pop_back();
+  }
+  edge.hashes.push_back(hash);
+  ++edge.size;
+  const Sha256 root = edge.Root();
+  TRY(
+      records_.Run("INSERT INTO audit_head VALUES(1,?,?) "
+                   "ON CONFLICT(only) DO UPDATE SET size=excluded.size, root=excluded.root",
+                   {static_cast<int64_t>(edge.size), Bytes(root.begin(), root.end())}));
+  const std::lock_guard lock(mutex_);
+  edge_ = std::move(edge);
+  return {};
+}
+
+// MTH of the leaves [from, to), where `from` is a multiple of the largest power of two within the
+// range.
+Result<Sha256> MerkleAuditLog::HashOfRange(uint64_t from, uint64_t to) const {
+  const uint64_t size = to - from;
+  if (std::has_single_bit(size)) {
+    const int level = std::countr_zero(size);
+    return Node(level, from >> level);
+  }
+  const uint64_t left_size = std::bit_floor(size);
+  ASSIGN_OR_RETURN(const Sha256 left, HashOfRange(from, from + left_size));
+  ASSIGN_OR_RETURN(const Sha256 right, HashOfRange(from + left_size, to));
+  return NodeHash(left, right);
+}
+
+// RFC 6962 section 2.1.1, from the root down; the path is listed from the leaf up.
+Result<std::vector<Sha256>> MerkleAuditLog::ProveIn(uint64_t leaf, uint64_t size) const {
+  if (leaf >= size) return NotFound("audit leaf unknown: {} of {}", leaf, size);
+  std::vector<Sha256> path;
+  uint64_t from = 0, to = size;
+  while (to - from > 1) {
+    const uint64_t middle = from + std::bit_floor(to - from - 1);
+    const bool left = leaf < middle;
+    ASSIGN_OR_RETURN(const Sha256 sibling,
+                     left ? HashOfRange(middle, to) : HashOfRange(from, middle));
+    path.push_back(sibling);
+    (left ? to : from) = middle;
+  }
+  return std::vector<Sha256>(path.rbegin(), path.rend());
+}
+
+Result<bool> MerkleAuditLog::Verify(uint64_t leaf) const {
+  const Edge edge = PresentEdge();
+  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT entry FROM audit_entries WHERE leaf=?",
+                                                   {static_cast<int64_t>(leaf)}));
+  if (leaf >= edge.size) return NotFound("audit leaf unknown: {} of {}", leaf, edge.size);
+  if (rows.empty() || !intact_) return false;
+  const auto path = ProveIn(leaf, edge.size);
+  if (!path && path.error().code == Code::kDataLoss) return false;
+  if (!path) return std::unexpected(path.error());
+  return RootOfPath(LeafHash(AsBytes(rows[0].Text(0))), leaf, edge.size, *path) == edge.Root();
+}
+
+Result<std::vector<AuditEntry>> MerkleAuditLog::List(uint64_t after, size_t limit) const {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query(
+          "SELECT leaf, entry FROM audit_entries WHERE leaf>=? ORDER BY leaf LIMIT ?",
+          {static_cast<int64_t>(after), static_cast<int64_t>(std::min(limit, kListMax))}));
+  std::vector<AuditEntry> entries;
+  for (const auto& row : rows) {
+    ASSIGN_OR_RETURN(AuditEntry entry,
+                     ParseEntry(static_cast<uint64_t>(row.Integer(0)), row.Text(1)));
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+Result<std::vector<AuditEntry>> MerkleAuditLog::OfTrace(const std::string& trace) const {
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT leaf, entry FROM audit_entries WHERE trace=? "
+                                  "ORDER BY leaf LIMIT ?",
+                                  {trace, static_cast<int64_t>(kListMax)}));
+  std::vector<AuditEntry> entries;
+  for (const auto& row : rows) {
+    ASSIGN_OR_RETURN(AuditEntry entry,
+                     ParseEntry(static_cast<uint64_t>(row.Integer(0)), row.Text(1)));
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<AuditLog>> AuditLog::Open(storage::Records& records, const Clock& clock) {
-  auto log = std::make_unique<MerkleLog>(records, clock);
-  TRY(log->Load());
+Sha256 LeafHash(ByteView entry) {
+  Bytes input;
+  input.reserve(entry.size() + 1);
+  input.push_back(0x00);
+  input.insert(input.end(), entry.begin(), entry.end());
+  return Sha256Of(input);
+}
+
+Sha256 NodeHash(const Sha256& left, const Sha256& right) {
+  std::array<uint8_t, 65> input{0x01};
+  std::copy(left.begin(), left.end(), input.begin() + 1);
+  std::copy(right.begin(), right.end(), input.begin() + 33);
+  return Sha256Of(input);
+}
+
+// RFC 9162 section 2.1.3.2.
+std::optional<Sha256> RootOfPath(const Sha256& leaf_hash, uint64_t leaf, uint64_t size,
+                                 std::span<const Sha256> path) {
+  if (leaf >= size) return std::nullopt;
+  uint64_t node = leaf, last = size - 1;
+  Sha256 hash = leaf_hash;
+  for (const Sha256& sibling : path) {
+    if (last == 0) return std::nullopt;
+    if ((node & 1) != 0 || node == last) {
+      hash = NodeHash(sibling, hash);
+      while ((node & 1) == 0 && node != 0) node >>= 1, last >>= 1;
+    } else {
+      hash = NodeHash(hash, sibling);
+    }
+    node >>= 1;
+    last >>= 1;
+  }
+  if (last != 0) return std::nullopt;
+  return hash;
+}
+
+Result<std::unique_ptr<AuditLog>> AuditLog::Open(Records& records, const Clock& clock) {
+  auto log = std::make_unique<MerkleAuditLog>(records, clock);
+  TRY(log->Start());
   return log;
 }
 

@@ -1,19 +1,27 @@
 #include "trust/principal.h"
 
 #include <array>
+#include <utility>
 
 namespace penstock::trust {
 namespace {
-constexpr std::array<std::string_view, 5> kNames = {"none", "viewer", "technician", "engineer", "admin"};
+
+constexpr std::array<std::pair<Role, std::string_view>, 5> kRoles = {
+    {{Role::kNone, "none"},
+     {Role::kViewer, "viewer"},
+     {Role::kTechnician, "technician"},
+     {Role::kEngineer, "engineer"},
+     {Role::kAdmin, "admin"}}};
+
 }  // namespace
 
-std::string_view RoleName(Role role) { return kNames.at(static_cast<size_t>(role)); }
+std::string_view RoleName(Role role) { return kRoles[static_cast<size_t>(role)].second; }
 
 Result<Role> ParseRole(std::string_view name) {
-  for (size_t i = 1; i < kNames.size(); ++i)
-    if (kNames[i] == name) return static_cast<Role>(i);
+  for (const auto& [role, role_name] : kRoles)
+    if (role != Role::kNone && role_name == name) return role;
   auto error = InvalidArgument("no such role: \"{}\"", name.substr(0, 40));
-  error.error().At("/role").Fix("viewer, technician, engineer or admin");
+  error.error().Fix("one of viewer, technician, engineer, admin");
   return error;
 }
 
