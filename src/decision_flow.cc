@@ -12,8 +12,6 @@
 namespace penstock {
 namespace {
 
-constexpr std::string_view kRunning = "running";
-
 std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
 
 // Statistics in the unit of their point; the others have none or one of their own.
@@ -87,22 +85,8 @@ std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) 
 }
 
 void DecisionFlow::Observe(const telemetry::Batch& batch) {
-  const auto snapshot = parts_.directory.snapshot();
-  for (size_t i = 0; i < batch.size(); ++i) {
-    // A waveform's thousands of rows are of one point: look once.
-    if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] != 0) continue;
-    if (batch.value[i] != 0 || telemetry::IsBad(batch.quality[i])) continue;
-    const things::Point* point = snapshot->FindPoint(batch.point[i]);
-    if (point == nullptr || point->property != kRunning) continue;
-    const std::lock_guard lock(mutex_);
-    Time& last = last_standstill_[point->thing];
-    last = std::max(last, batch.source_time[i]);
-  }
-}
-
-bool DecisionFlow::StoodStill(const telemetry::FeatureRow& row) const {
-  const auto found = last_standstill_.find(row.thing);
-  return found != last_standstill_.end() && found->second >= row.at - row.window;
+  const std::lock_guard lock(mutex_);
+  running_.Observe(batch, *parts_.directory.snapshot());
 }
 
 void DecisionFlow::FillUnits(inference::Prediction& prediction) const {
@@ -133,7 +117,7 @@ void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row)
   {
     const std::lock_guard lock(mutex_);
     const auto found = bound_.find(schema);
-    if (found == bound_.end() || StoodStill(row)) return;
+    if (found == bound_.end() || !running_.RanThrough(row.thing, row.at, row.window)) return;
     bound = &found->second;
     prediction = Predict(found->second, row);
     if (prediction) ++found->second.predictions;

@@ -14,6 +14,7 @@
 #include "inference/binding.h"
 #include "inference/scorer.h"
 #include "learning/detector.h"
+#include "running_time.h"
 #include "telemetry/feature_engine.h"
 #include "telemetry/sample.h"
 #include "things/directory.h"
@@ -55,13 +56,12 @@ class DecisionFlow {
   Result<inference::Prediction> Predict(Bound& bound, const telemetry::FeatureRow& row);
   Result<inference::Prediction> Detect(Bound& bound, const telemetry::FeatureRow& row);
   decisions::Basis BasisOf(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) const;
-  bool StoodStill(const telemetry::FeatureRow& row) const;
   void FillUnits(inference::Prediction& prediction) const;
 
   Parts parts_;
   mutable std::mutex mutex_;
-  std::map<std::string, Bound> bound_;           // By model name.
-  std::map<std::string, Time> last_standstill_;  // By thing: the latest time it was not running.
+  std::map<std::string, Bound> bound_;  // By model name.
+  RunningTime running_;
 };
 
 // models/*.yaml's alarm as the alarm engine takes it.

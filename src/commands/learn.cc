@@ -25,7 +25,7 @@ Result<PlantHistory> ParseSeeds(const std::string& text, double hours) {
   if (dots == std::string::npos || !number(whole.substr(0, dots), &history.first_seed) || !number(whole.substr(dots + 2), &last) ||
       last < history.first_seed || last - history.first_seed >= 1000) {
     auto error = InvalidArgument("\"{}\" is no range of at most 1000 seeds", text);
-    error.error().Fix("--plant-seeds 1001..1024");
+    error.error().Fix("--plant-seeds 1001..1060");
     return error;
   }
   history.runs = static_cast<int>(last - history.first_seed + 1);
@@ -43,13 +43,14 @@ Result<Json> Train(const Common& common, const Options& options) {
 
 void Print(const Json& reports) {
   for (const Json& report : reports) {
-    fmt::print("{}@{}  {} rows, {} trees, held-out accuracy {}, log loss {}\n", report.value("model", ""), report.value("version", 0),
-               report.value("rows", 0), report.value("trees", 0), NumberText(report.value("accuracy", Json())),
-               NumberText(report.value("log_loss", Json())));
-    for (const Json& one : report.value("classes", Json::array()))
-      fmt::print("  {:<16} {:>6} rows  precision {:<6} recall {:<6} episodes found {} of {}\n", one.value("name", ""), one.value("rows", 0),
-                 NumberText(one.value("precision", Json())), NumberText(one.value("recall", Json())), one.value("episodes_found", 0),
-                 one.value("episodes", 0));
+    const Json held_out = report.value("held_out", Json::object());
+    fmt::print("{}@{}  {} rows, {} trees; on held-out runs accuracy {}, log loss {}\n", report.value("model", ""),
+               report.value("version", 0), report.value("rows", 0), report.value("trees", 0),
+               NumberText(held_out.value("accuracy", Json())), NumberText(held_out.value("log_loss", Json())));
+    for (const auto& [name, one] : held_out.value("classes", Json::object()).items())
+      fmt::print("  {:<16} {:>6} rows  precision {:<6} recall {:<6} episodes found {} of {}\n", name, one.value("rows", 0),
+                 NumberText(one.value("precision", Json())), NumberText(one.value("recall", Json())),
+                 one.value("episodes_found", 0), one.value("episodes", 0));
   }
 }
 
@@ -61,7 +62,7 @@ void AddLearn(CLI::App& app, Common& common, int* exit_code) {
   command->require_subcommand(1);
   CLI::App* train = command->add_subcommand("train", "Fit the site's fault classifiers on labelled history and install them");
   train->footer("Examples:\n  penstock learn train                              on the site's history and verdicts\n"
-                "  penstock learn train --plant-seeds 1001..1024     on the simulated plant's");
+                "  penstock learn train --plant-seeds 1001..1060     on the simulated plant's");
   AddCommonOptions(*train, common);
   train->add_option("--model", options.model, "Only this one");
   train->add_option("--out", options.out, "Model repository (default: DATA/models)");

@@ -16,6 +16,7 @@
 #include "learning/labels.h"
 #include "learning/trainer.h"
 #include "plant/history.h"
+#include "running_time.h"
 #include "telemetry/feature_engine.h"
 #include "telemetry/history_feed.h"
 #include "things/directory.h"
@@ -26,7 +27,6 @@ namespace {
 constexpr double kDetectable = 0.4;           // Of the damage, 0..1.
 constexpr Duration kGapBetweenRuns = std::chrono::hours(24);
 constexpr const char* kFirstRun = "2025-01-06T06:00:00Z";
-constexpr std::string_view kRunning = "running";
 
 using learning::DatasetBuilder;
 using learning::LabelInterval;
@@ -78,23 +78,11 @@ Status AddSchemas(Jobs& jobs, telemetry::FeatureEngine& engine) {
   return {};
 }
 
-// When each thing did not run, as intervals that leave rows out: the live node does not score those either.
-class Standstills {
- public:
-  void See(const std::string& thing, Time time, bool running) {
-    Time& last = since_[thing];
-    if (running && last != Time{}) {
-      intervals.push_back({thing, last, time, std::string(learning::kExcluded), "standstill"});
-      last = Time{};
-    } else if (!running && last == Time{}) {
-      last = time;
-    }
-  }
-  std::vector<LabelInterval> intervals;
-
- private:
-  std::map<std::string, Time> since_;
-};
+// Rows of a machine that stands are left out: the live node does not score those either.
+void KeepRowsOfRunning(Jobs& jobs, const RunningTime& running) {
+  for (auto& [name, job] : jobs.by_model)
+    std::erase_if(job.rows, [&](const FeatureRow& row) { return !running.RanThrough(row.thing, row.at, row.window); });
+}
 
 void TakeLabels(Jobs& jobs, const std::string& run, const std::vector<LabelInterval>& labels) {
   for (auto& [name, job] : jobs.by_model) {
@@ -128,7 +116,7 @@ void AddReading(const plant::Reading& reading, PointId id, telemetry::Batch* bat
 Status RunOnce(Jobs& jobs, uint64_t seed, Time start, double hours) {
   telemetry::FeatureEngine engine;
   TRY(AddSchemas(jobs, engine));
-  Standstills standstills;
+  RunningTime running;
   telemetry::Batch batch;
   std::vector<plant::FaultEvent> faults;
   plant::HistoryRun run;
@@ -140,14 +128,15 @@ Status RunOnce(Jobs& jobs, uint64_t seed, Time start, double hours) {
       [&](const plant::Reading& reading) {
         const things::Point* point = jobs.snapshot->FindPoint(reading.path);
         if (point == nullptr) return;
-        if (point->property == kRunning) standstills.See(point->thing, reading.time, reading.value != 0);
         batch.Clear();
         AddReading(reading, point->id, &batch);
+        running.Observe(batch, *jobs.snapshot);
         engine.Observe(batch);
       },
       &faults);
   engine.Finish();
-  std::vector<LabelInterval> labels = std::move(standstills.intervals);
+  KeepRowsOfRunning(jobs, running);
+  std::vector<LabelInterval> labels;
   AddFaults(faults, &labels);
   TakeLabels(jobs, fmt::format("seed-{}", seed), labels);
   return {};
@@ -190,7 +179,7 @@ Result<Json> TrainFromSite(const Settings& settings, const std::string& models_f
   ASSIGN_OR_RETURN(const auto newest, stored->Between({}, Time{}, Time::max()));
   if (newest.empty()) {
     auto error = FailedPrecondition("no labels yet: nobody has answered an alarm");
-    error.error().Fix("answer alarms in the console, or train on the plant: --plant-seeds 1001..1024");
+    error.error().Fix("answer alarms in the console, or train on the plant: --plant-seeds 1001..1060");
     return error;
   }
   std::vector<LabelInterval> labels;
@@ -204,21 +193,18 @@ Result<Json> TrainFromSite(const Settings& settings, const std::string& models_f
   ASSIGN_OR_RETURN(const auto past, storage::History::OpenReadOnly(settings.data + "/history"));
   telemetry::FeatureEngine engine;
   TRY(AddSchemas(jobs, engine));
-  Standstills standstills;
+  RunningTime running;
   progress(fmt::format("history from {} to {}, {} labels", FormatTime(from), FormatTime(to), newest.size()));
   std::vector<PointId> points;
   for (const auto& [path, id] : jobs.snapshot->by_path) points.push_back(id);
   ASSIGN_OR_RETURN(const uint64_t fed, telemetry::FeedFromHistory(*past, *jobs.snapshot, points, from - std::chrono::hours(12), to,
                                                                   [&](const telemetry::Batch& batch) {
-                                                                    for (size_t i = 0; i < batch.size(); ++i)
-                                                                      if (const auto* point = jobs.snapshot->FindPoint(batch.point[i]);
-                                                                          point != nullptr && point->property == kRunning)
-                                                                        standstills.See(point->thing, batch.source_time[i], batch.value[i] != 0);
+                                                                    running.Observe(batch, *jobs.snapshot);
                                                                     engine.Observe(batch);
                                                                   }));
   engine.Finish();
   progress(fmt::format("{} samples", fed));
-  labels.insert(labels.end(), standstills.intervals.begin(), standstills.intervals.end());
+  KeepRowsOfRunning(jobs, running);
   TakeLabels(jobs, "site", labels);
   return TrainAll(jobs, models_folder, progress);
 }
@@ -235,14 +221,14 @@ Status EnsureDemoModels(const Settings& settings, const std::string& models_fold
   if (pid < 0) return FromErrno(errno, "cannot start the training");
   if (pid == 0) {
     dup2(STDERR_FILENO, STDOUT_FILENO);
-    execl("/proc/self/exe", "penstock", "learn", "train", "--plant-seeds", "1001..1024", "--site", settings.folder.c_str(), "--out",
+    execl("/proc/self/exe", "penstock", "learn", "train", "--plant-seeds", "1001..1060", "--site", settings.folder.c_str(), "--out",
           models_folder.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
   int status = 0;
   waitpid(pid, &status, 0);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return Internal("the training failed; run it by hand: penstock learn train --plant-seeds 1001..1024 --site {} --out {}",
+  return Internal("the training failed; run it by hand: penstock learn train --plant-seeds 1001..1060 --site {} --out {}",
                   settings.folder, models_folder);
 }
 

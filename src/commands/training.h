@@ -13,7 +13,7 @@ namespace penstock::commands {
 
 struct PlantHistory {
   uint64_t first_seed = 1001;
-  int runs = 24;
+  int runs = 60;
   double hours = 10;  // Plant hours of each run.
 };
 
