@@ -280,7 +280,7 @@ const POST = [
     users.push(b);
     return { name: b.name, role: b.role };
   }],
-  [/^\/tokens$/, ({ b }) => (tokens.push({ ...b, last_used: null }), { ...b, token: randomBytes(20).toString('hex') })],
+  [/^\/tokens$/, ({ b }) => (tokens.push({ ...b, created: iso(plantNow()) }), { ...b, secret: randomBytes(20).toString('hex') })],
 ];
 const DELETE = [
   [/^\/users\/([^/]+)$/, ({ m }) => void (users = users.filter((u) => u.name !== m[1]))],

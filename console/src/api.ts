@@ -68,7 +68,7 @@ export interface Point {
   minimum: number | null;
   maximum: number | null;
   value: Scalar;
-  quality: string;
+  quality: string | null; // Null until the first sample.
   time: Time | null;
   normal_low: number | null;
   normal_high: number | null;
@@ -103,6 +103,7 @@ export interface Overview {
   lost: number;
   quarantined: number;
   log_durable_ms: number | null;
+  log_failing?: boolean;
   hub: string;
   node: string;
 }
@@ -217,14 +218,14 @@ export interface Chain {
 
 export interface Model {
   name: string;
-  version: number | string;
-  digest: string;
-  kind: string;
-  classes: string[];
+  version: number | string | null; // Null while no version is loaded.
+  digest: string | null;
+  kind?: string;
+  classes?: string[];
   features: unknown;
   trained_at: Time | null;
   rows: number | null;
-  metrics: Record<string, unknown>;
+  metrics: Record<string, unknown> | null;
   on: string[];
   predictions: number;
   latency_us_p50: number | null;
@@ -318,13 +319,13 @@ export interface AuditProof {
   root: string;
   path: string[];
   leaf_hash?: string;
+  proof_ok?: boolean; // What the node itself found.
 }
 
 export interface Token {
   name: string;
   role: Role;
   created?: Time;
-  last_used?: Time | null;
 }
 
 export interface Label {
@@ -449,6 +450,6 @@ export const api = {
   addUser: (body: { name: string; password: string; role: Role }) => post<unknown>('/users', body),
   removeUser: (name: string) => request<unknown>('DELETE', `/users/${part(name)}`),
   tokens: () => get<List<Token>>('/tokens'),
-  addToken: (body: { name: string; role: Role }) => post<{ token: string }>('/tokens', body),
+  addToken: (body: { name: string; role: Role }) => post<{ secret: string }>('/tokens', body),
   removeToken: (name: string) => request<unknown>('DELETE', `/tokens/${part(name)}`),
 };

@@ -25,9 +25,9 @@ export function AlarmActions({ alarm, page = false }: { alarm: Alarm; page?: boo
     <>
       {may ? (
         <>
-          <div className="acts first">
-            <button type="button" className="yes" onClick={() => setOpen('confirm')} data-action="confirm">
-              {alarm.verdict ? 'Correct verdict' : 'Confirm'}
+          <div className={alarm.verdict ? 'acts first done' : 'acts first'}>
+            <button type="button" className={alarm.verdict ? '' : 'yes'} onClick={() => setOpen('confirm')} data-action="confirm">
+              {alarm.verdict ? 'Confirm after all' : 'Confirm'}
             </button>
             <button type="button" onClick={() => setOpen('override')} data-action="override">
               Override …

@@ -16,6 +16,12 @@ async function judge(proof: AuditProof): Promise<Judgement> {
   }
 }
 
+function sayJudgement(judgement: Judgement, nodeSays: boolean | undefined): string {
+  if (judgement === 'holds') return '✓ Holds: recomputed in this browser.';
+  if (judgement === 'fails' || nodeSays === false) return '✕ Does not hold.';
+  return nodeSays ? '✓ Holds, the node says.' : 'Proof as the node gives it.';
+}
+
 export function AuditProofNote({ leaf }: { leaf: number }) {
   const [shown, setShown] = useState<{ proof: AuditProof; judgement: Judgement } | null>(null);
   const { run, busy, problem } = useAction(async () => {
@@ -35,7 +41,7 @@ export function AuditProofNote({ leaf }: { leaf: number }) {
   return (
     <div className="proof">
       <p>
-        <b>{judgement === 'holds' ? '✓ Holds: recomputed in this browser.' : judgement === 'fails' ? '✕ Does not hold.' : 'Proof as the node gives it.'}</b> Leaf {proof.leaf} of {proof.size}, root <code>{proof.root.slice(0, 16)}…</code>
+        <b>{sayJudgement(judgement, proof.proof_ok)}</b> Leaf {proof.leaf} of {proof.size}, root <code>{proof.root.slice(0, 16)}…</code>
       </p>
       <details>
         <summary>{proof.path.length} hashes from the leaf to the root (RFC 6962)</summary>

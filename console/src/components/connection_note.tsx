@@ -6,6 +6,7 @@ import { useLive } from '../live/store';
 export function ConnectionNote() {
   const connection = useLive((s) => s.connection);
   const since = useLive((s) => s.lostSince);
+  const failing = useLive((s) => s.overview?.log_failing ?? false);
   const lost = connection === 'lost';
   useEffect(() => {
     document.documentElement.toggleAttribute('data-stale', lost);
@@ -15,6 +16,11 @@ export function ConnectionNote() {
       {lost && since !== null && (
         <p>
           <b>Connection lost since {clockText(since, Date.now(), true)}.</b> Values are from then (hatched, stale). Trying again …
+        </p>
+      )}
+      {failing && (
+        <p>
+          <b>The node cannot write its log.</b> New samples are not acknowledged; look at its disk.
         </p>
       )}
     </div>

@@ -2,8 +2,8 @@
 import { useState } from 'react';
 import { api, type Kpi, type KpiPart } from '../api';
 import { useResource } from '../data/cache';
-import { brief, formatNumber, unitText, withUnit, words } from '../lib/format';
-import { factorsText, intervalText, kpiText } from '../lib/kpis';
+import { brief, formatNumber, formatPlain, unitText, withUnit, words } from '../lib/format';
+import { factorsText, intervalText, kpiText, kpiTitle } from '../lib/kpis';
 import { kpiHref, Link } from '../router';
 import { Dialog } from './dialog';
 import { Empty, Loading, ProblemNote } from './problem';
@@ -16,7 +16,7 @@ export function KpiTile({ kpi, all }: { kpi: Kpi; all: readonly Kpi[] }) {
   return (
     <div className="kpi" data-kpi={kpi.name} data-value={kpi.value ?? ''} data-n={kpi.n ?? ''}>
       <div className="n">
-        <span>{kpi.title}</span>
+        <span title={kpi.title}>{kpiTitle(kpi)}</span>
         <button type="button" className="link" onClick={() => setOpen(true)} aria-label={`How ${kpi.title} is made`}>
           how
         </button>
@@ -47,7 +47,7 @@ function Part({ title, part }: { title: string; part: KpiPart | null }) {
     <>
       <dt>{title}</dt>
       <dd>
-        <b>{withUnit(part.value, part.unit)}</b> {part.text}
+        <b>{Number.isInteger(part.value) ? `${formatPlain(part.value)} ${unitText(part.unit)}`.trim() : withUnit(part.value, part.unit)}</b> {part.text}
       </dd>
     </>
   );

@@ -10,7 +10,7 @@ import { useConnection, useLiveValue } from '../live/store';
 
 export interface Reading {
   value: Point['value'];
-  quality: string;
+  quality: string | null;
   time: number | null;
   stale: boolean;
 }
@@ -26,17 +26,23 @@ export function useReading(point: Point): Reading {
 }
 
 export function ReadingText({ point, reading }: { point: Point; reading: Reading }) {
-  const never = reading.time === null && reading.value === null;
+  const never = reading.quality === null;
   if (never) return <span className="quality">no value yet</span>;
   if (!isGood(reading.quality)) {
-    const word = reading.quality.startsWith('Uncertain') ? 'uncertain' : 'bad quality';
+    const word = reading.quality?.startsWith('Uncertain') ? 'uncertain' : 'bad quality';
     return <span className="quality">{word}</span>;
   }
-  return <>{formatValue(reading.value, point.unit)}</>;
+  return <>{readingValue(point, reading)}</>;
+}
+
+// Switches come as 0 and 1.
+function readingValue(point: Point, reading: Reading): string {
+  if (point.type === 'boolean' && typeof reading.value === 'number') return formatValue(reading.value !== 0);
+  return formatValue(reading.value, point.unit);
 }
 
 export function readingTitle(point: Point, reading: Reading, now: number): string {
-  const parts = [`${point.title}: ${formatValue(reading.value, point.unit)}`, `quality ${qualityText(reading.quality)}`];
+  const parts = [`${point.title}: ${readingValue(point, reading)}`, `quality ${qualityText(reading.quality)}`];
   if (point.normal_low !== null && point.normal_high !== null)
     parts.push(`normal ${formatValue(point.normal_low)} to ${formatValue(point.normal_high, point.unit)}`);
   if (reading.time !== null) parts.push(`${clockText(reading.time, now, true)} (${new Date(reading.time).toISOString()})`);
@@ -57,7 +63,7 @@ export const PointRow = memo(function PointRow({ point, alarmed, selected, onSel
   const reading = useReading(point);
   const good = isGood(reading.quality);
   const at = good ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
-  const classes = ['pt', alarmed && at !== 'normal' ? `bad ${alarmed}` : '', at === 'above' || at === 'below' ? 'off' : '', reading.stale || !good ? 'stale' : ''];
+  const classes = ['pt', alarmed && at !== 'normal' ? `bad ${alarmed}` : '', at === 'above' || at === 'below' ? 'off' : '', reading.stale || (!good && reading.quality !== null) ? 'stale' : ''];
   return (
     <button type="button" className={classes.filter(Boolean).join(' ')} aria-pressed={selected} onClick={() => onSelect(point)} title={readingTitle(point, reading, reading.time ?? 0)} data-point={point.path}>
       <span className="name">{pointLabel(point)}</span>

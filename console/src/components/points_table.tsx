@@ -58,7 +58,7 @@ function Row({ point, red, selected, onSelect }: { point: Point; red: boolean; s
   const at = good ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
   const band = point.normal_low !== null && point.normal_high !== null;
   return (
-    <tr className={[selected ? 'selected' : '', !good || reading.stale ? 'stale' : '', red && at !== 'normal' ? 'bad' : ''].filter(Boolean).join(' ')} title={readingTitle(point, reading, now)} data-point={point.path}>
+    <tr className={[selected ? 'selected' : '', (!good && reading.quality !== null) || reading.stale ? 'stale' : '', red && at !== 'normal' ? 'bad' : ''].filter(Boolean).join(' ')} title={readingTitle(point, reading, now)} data-point={point.path}>
       <th scope="row">
         <button type="button" className="link plain" aria-pressed={selected} onClick={() => onSelect(point)}>
           {pointLabel(point)}

@@ -68,6 +68,7 @@ export class TrendChart {
     this.plot.batch(() => {
       this.plot.setData([input.series.times, input.series.values], false);
       this.plot.setScale('x', { min: input.from / 1000, max: input.to / 1000 });
+      this.plot.setScale('y', { min: input.range[0], max: input.range[1] });
     });
   }
 

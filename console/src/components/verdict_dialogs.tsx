@@ -29,7 +29,7 @@ const HEALTHY = /^(normal|healthy|ok|none)$/;
 function useCodes(alarm: Alarm): string[] {
   const { data } = useResource('models', () => api.models());
   const own = codeOf(alarm.cause);
-  const known = (data?.items ?? []).filter((m) => m.on.includes(alarm.thing)).flatMap((m) => m.classes);
+  const known = (data?.items ?? []).filter((m) => m.on.includes(alarm.thing)).flatMap((m) => m.classes ?? []);
   return [...new Set([own, ...known.map(codeOf)])].filter((code) => code !== '' && !HEALTHY.test(code));
 }
 

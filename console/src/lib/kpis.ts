@@ -24,6 +24,12 @@ export function widest(kpis: readonly Kpi[]): Kpi[] {
   return [...best.values()].sort(byRank);
 }
 
+// On a tile, what everybody calls by its letters has only those.
+const SHORT: Record<string, string> = { oee: 'OEE', mttr: 'MTTR', mtbf: 'MTBF' };
+export function kpiTitle(kpi: Kpi): string {
+  return SHORT[kpi.name] ?? kpi.title;
+}
+
 // The column on the first screen.
 export function headline(kpis: readonly Kpi[], limit = 5): Kpi[] {
   const all = widest(kpis);

@@ -38,6 +38,8 @@ describe('names', () => {
   });
   it('put quality into words', () => {
     expect(qualityText('Good')).toBe('good');
+    expect(qualityText('Bad_NoCommunication')).toBe('bad: no communication');
+    expect(qualityText(null)).toBe('no value yet');
     expect(qualityText('BadSensorFailure')).toBe('bad: sensor failure');
     expect(qualityText('UncertainLastUsableValue')).toBe('uncertain: last usable value');
   });

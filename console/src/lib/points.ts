@@ -8,12 +8,13 @@ export function isWaveform(point: Pick<Point, 'type' | 'sample_rate_hz'>): boole
   return point.type === 'waveform' || point.type === 'array' || (point.sample_rate_hz ?? 0) >= 100;
 }
 
-export function isGood(quality: string): boolean {
-  return quality.startsWith('Good');
+export function isGood(quality: string | null): boolean {
+  return quality?.startsWith('Good') ?? false;
 }
 
 // "BadSensorFailure" -> "bad: sensor failure"; "UncertainLastUsableValue" -> "uncertain: last usable value".
-export function qualityText(quality: string): string {
+export function qualityText(quality: string | null): string {
+  if (quality === null) return 'no value yet';
   const match = /^(Good|Bad|Uncertain)(.*)$/.exec(quality);
   if (!match) return quality === '' ? 'no quality' : words(quality).toLowerCase();
   const [, level = '', rest = ''] = match;

@@ -39,13 +39,13 @@ function ModelCard({ model }: { model: Model }) {
         <h3>
           {model.name} {model.version}
         </h3>
-        <span className="state">{words(model.kind)}</span>
+        <span className="state">{words(model.kind ?? 'not loaded')}</span>
       </div>
       <dl className="facts-list">
         <dt>Runs on</dt>
         <dd>{model.on.join(', ') || 'nothing at the moment'}</dd>
         <dt>Tells apart</dt>
-        <dd>{model.classes.map(words).join(', ') || 'normal from abnormal'}</dd>
+        <dd>{(model.classes ?? []).map(words).join(', ') || 'normal from abnormal'}</dd>
         <dt>Trained</dt>
         <dd>
           <TimeText time={model.trained_at} none="not trained, learns as it runs" />
@@ -61,10 +61,14 @@ function ModelCard({ model }: { model: Model }) {
             <dd>{typeof value === 'number' ? formatNumber(value, 3) : brief(value)}</dd>
           </div>
         ))}
-        <dt>Digest</dt>
-        <dd>
-          <code title={model.digest}>{model.digest.slice(0, 19)}…</code>
-        </dd>
+        {model.digest && (
+          <>
+            <dt>Digest</dt>
+            <dd>
+              <code title={model.digest}>{model.digest.slice(0, 19)}…</code>
+            </dd>
+          </>
+        )}
       </dl>
       {names.length > 0 && (
         <details>

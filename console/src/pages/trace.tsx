@@ -15,6 +15,7 @@ const MEANING: Record<string, string> = {
   features: 'what the window looks like',
   model: 'what the model says, and why',
   alarm: 'what the plant was told',
+  notified: 'who was told',
   verdict: 'what the human said',
   label: 'what the next training learns',
   kpi: 'what it did to the figures',

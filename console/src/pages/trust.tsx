@@ -150,7 +150,7 @@ function Tokens() {
   const [made, setMade] = useState<string | null>(null);
   const add = useAction(async () => {
     const answer = await api.addToken({ name: name.trim(), role });
-    setMade(answer.token);
+    setMade(answer.secret);
     setName('');
     invalidate('tokens');
   });
@@ -161,7 +161,7 @@ function Tokens() {
   const columns: Column<Token>[] = [
     { title: 'Name', show: (t) => <b>{t.name}</b> },
     { title: 'Role', show: (t) => t.role },
-    { title: 'Last used', show: (t) => <TimeText time={t.last_used} /> },
+    { title: 'Made', show: (t) => <TimeText time={t.created} none="not known" /> },
     { title: '', show: (t) => <Remove what={t.name} action={() => api.removeToken(t.name)} onDone={() => invalidate('tokens')} /> },
   ];
   return (
