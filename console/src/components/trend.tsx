@@ -132,7 +132,6 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
         </div>
       </div>
       <div ref={box} className="chart-box" style={{ minHeight: height }}>
-        <span className="hover" ref={hover} aria-hidden="true" />
         {table && loaded ? (
           <TrendTable loaded={loaded} now={now} />
         ) : (
@@ -147,6 +146,7 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
         {!loaded && <ProblemNote problem={problem} />}
       </div>
       <p className="flow">
+        <span className="hover" ref={hover} aria-hidden="true" />
         {view.kind === 'fixed' ? `${periodText(window.from, window.to, now)} · ` : ''}
         {typeof input?.low === 'number' ? 'normal band shaded, ' : ''}gap = no data, hatched = bad quality{' '}
         {view.kind === 'fixed' && (
