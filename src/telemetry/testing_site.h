@@ -1,6 +1,7 @@
 // A small site for the tests of this room: points without files.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -45,6 +46,7 @@ class TestSite {
       }
       thing->properties.push_back(property);
     }
+    std::ranges::sort(snapshot->things, {}, &things::Thing::name);
     snapshot->by_id.resize(next_);
     for (const auto& thing : snapshot->things) {
       for (const auto& property : thing.properties) {

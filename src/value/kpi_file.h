@@ -25,6 +25,7 @@ struct StateRules {
   std::string running = "running";  // Property that is 1 while the machine runs.
   Duration minor_stop =
       std::chrono::minutes(3);  // Shorter stops are idle, whatever the alarms say.
+  Duration shortest_repair = std::chrono::minutes(5);  // A shorter stop is no repair.
   Duration unexplained_down_after =
       std::chrono::minutes(25);  // A longer stop that nothing explains is a failure.
   Duration repair_within =

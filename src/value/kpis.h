@@ -52,6 +52,7 @@ class Kpis {
   Result<KpiInput> InputOf(const std::string& asset, std::optional<Time> from,
                            std::optional<Time> to) const;
   KpiValue Fill(const KpiKind& kind, const KpiInput& input) const;
+  std::string KeyOf(const std::string& asset) const;
   std::optional<double> Previous(const std::string& asset, std::string_view name) const;
   Result<std::vector<KpiValue>> CompareAndStore(const std::string& asset);
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,7 @@ class Production {
     int64_t product = 0;
     Counter good, reject, energy;
     std::map<int64_t, Produced> buckets;  // By start / kBucket.
-    std::map<int64_t, bool> dirty;
+    std::set<int64_t> dirty;              // Buckets not yet in the records.
   };
 
   explicit Production(storage::Records& records) : records_(records) {}

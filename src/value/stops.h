@@ -30,6 +30,9 @@ struct StateSpan {
   Duration length() const { return to - from; }
 };
 
+// Stops this long before the time asked for still use up verdicts.
+inline constexpr Duration kLookBack = std::chrono::hours(48);
+
 // One machine's spans over [from, to). `alarms`: of this machine, by time of raising.
 std::vector<StateSpan> ClassifyStops(const std::vector<RunningChange>& changes,
                                      const std::vector<AlarmFact>& alarms, const KpiFile& file,
