@@ -63,8 +63,8 @@ struct Peer {
   bool closing = false;
   uint16_t keep_alive_s = 0;
   std::chrono::steady_clock::time_point heard_at;
-  uint64_t bytes = 0;        // Taken from this connection so far.
-  size_t resent_bytes = 0;   // By resuming its session: allowed to be unsent on top of the limit.
+  uint64_t bytes = 0;       // Taken from this connection so far.
+  size_t resent_bytes = 0;  // By resuming its session: allowed to be unsent on top of the limit.
   SharedMessage will;
   struct Acknowledgement {
     PacketType type;  // PUBACK or PUBREC.

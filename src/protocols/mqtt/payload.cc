@@ -430,6 +430,13 @@ void PayloadMapper::Quarantine(const Message& message, const things::Point* poin
                    .message = fmt::format("topic {}: {}", message.topic, refusal.message)});
 }
 
+void PayloadMapper::FailAll(telemetry::Batch& out) {
+  const Time now = clock_.Now();
+  for (size_t i = 0; i < router_->points().size(); ++i) {
+    reporter_->Fail(i, now, telemetry::kBadNoCommunication, out);
+  }
+}
+
 void PayloadMapper::Count(size_t point, uint64_t samples) {
   if (samples == 0) return;
   const size_t thing = router_->thing_of(point);

@@ -91,6 +91,9 @@ class PayloadMapper {
   static constexpr size_t kReadAhead = 64;
   size_t Map(const TopicPlan& plan, std::string_view topic, std::string_view payload,
              size_t readable, std::string_view client, telemetry::Batch& out);
+  // The way to the senders is gone: one Bad_NoCommunication sample for each point that was not
+  // silent already.
+  void FailAll(telemetry::Batch& out);
   // Samples that the last Map appended, by thing (index into router().things()).
   std::span<const std::pair<size_t, uint64_t>> counts() const { return counts_; }
 
