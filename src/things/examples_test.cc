@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <regex>
+#include <set>
 
 #include "base/file.h"
 #include "things/directory.h"
@@ -171,6 +172,40 @@ TEST(ExamplesTest, InstancesOfModelsValidateAgainstThePublicSchema) {
     for (auto& [key, property] : (*thing)["properties"].items())
       property["forms"] = Json::parse(R"([{"href": "x/y", "op": "observeproperty"}])");
     EXPECT_EQ(Schema(schema).Check(*thing), "") << name;
+  }
+}
+
+// Every value of every example replaced by every kind of value, and every key removed: a reason
+// each time there is no thing, and never an exception.
+TEST(ExamplesTest, NoValueInAnyPlaceBreaksTheReaders) {
+  const Json values = Json::parse(
+      R"([null, true, 0, -1, 1.5, 1e300, "", "x", "{{P}}", "9999999999s", [], [1], ["x"], [{}], {}, {"a": 1}])");
+  const auto names = ListFiles(kSite + "/things", ".json").value();
+  for (const std::string& name : names) {
+    Json original = ReadDocument(kSite + "/things/" + name).value();
+    // Two properties of many alike are enough.
+    while (original["properties"].size() > 2)
+      original["properties"].erase(std::next(original["properties"].begin()));
+    const Json places = original.flatten();
+    std::set<std::string> pointers;
+    for (const auto& [leaf, value] : places.items())
+      for (std::string at = leaf; !at.empty(); at.resize(at.rfind('/'))) pointers.insert(at);
+    for (const std::string& at : pointers) {
+      for (size_t v = 0; v <= values.size(); ++v) {
+        Json changed = original;
+        if (v < values.size())
+          changed[Json::json_pointer(at)] = values[v];
+        else
+          changed = original.patch(Json::array({{{"op", "remove"}, {"path", at}}}));
+        const ReadThing thing = ReadThingDescription(changed, name);
+        EXPECT_TRUE(thing.thing.has_value() || !thing.findings.empty());
+        const ReadModel model = ReadThingModel(changed, name);
+        EXPECT_TRUE(model.model.has_value() || !model.findings.empty());
+        (void)ResolveModel(changed,
+                           [](const std::string&) -> Result<Json> { return NotFound("none"); });
+        (void)Instantiate(changed, Json::object());
+      }
+    }
   }
 }
 

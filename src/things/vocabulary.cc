@@ -7,7 +7,6 @@
 #include "things/vocabulary.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,60 +15,6 @@
 
 namespace penstock::things {
 namespace {
-
-using Tables = std::vector<std::span<const Term>>;
-
-Tables TablesOf(Class of, DocumentKind kind) {
-  Tables tables;
-  switch (of) {
-    case Class::kNone:
-      break;
-    case Class::kThing:
-      tables = {kThing, kDescribed};
-      if (kind == DocumentKind::kModel) tables.emplace_back(kModelOnly);
-      break;
-    case Class::kProperty:
-      tables = {kDescribed, kSchema, kAffordance, kForms, kOwnProperty};
-      break;
-    case Class::kAction:
-      tables = {kDescribed, kAction, kForms};
-      break;
-    case Class::kEvent:
-      tables = {kDescribed, kEvent, kForms};
-      break;
-    case Class::kSchema:
-      tables = {kDescribed, kSchema};
-      break;
-    case Class::kForm:
-      tables = {kForm, kOp};
-      break;
-    case Class::kRootForm:
-      tables = {kForm, kRootOp};
-      break;
-    case Class::kLink:
-      tables = {kLink};
-      break;
-    case Class::kSecurity:
-      tables = {kSecurity, kDescribed};
-      break;
-    case Class::kVersion:
-      tables = {kVersion};
-      break;
-    case Class::kResponse:
-      tables = {kResponse};
-      break;
-    case Class::kOtherResponse:
-      tables = {kOtherResponse};
-      break;
-    case Class::kReport:
-      tables = {kReport};
-      break;
-    case Class::kQuality:
-      tables = {kQuality};
-      break;
-  }
-  return tables;
-}
 
 std::string_view NameOf(Shape shape) {
   switch (shape) {

@@ -1,6 +1,6 @@
 // How it is fast: agents write the same series in the same order again and again. So the parser
 // expects after each series the one that followed it last time, and in each series the fields in
-// their last order. An expected key is confirmed by comparing its bytes, without looking for its
+// the order first seen. An expected key is confirmed by comparing its bytes, without looking for its
 // end or hashing it; the comparison is with the whole key, so a wrong guess costs time and never
 // truth. Numbers of up to 19 digits and small exponents are exact products of two doubles (Clinger,
 // "How to read floating point numbers accurately", 1990); others go to from_chars.
@@ -11,26 +11,20 @@
 // no opening quote either.
 #include "protocols/line_protocol/line_protocol.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <unordered_map>
 
-#include "base/bytes.h"
+#include "protocols/line_protocol/series_cache.h"
 
 namespace penstock::protocols {
 namespace {
 
-constexpr size_t kMaxSeries = 100'000;
-constexpr size_t kMaxFields = 10'000;  // Remembered per series.
 constexpr size_t kMaxLine = 1 << 20;
 constexpr size_t kMaxText = 64 << 10;
 constexpr size_t kShown = 200;
 constexpr int64_t kMaxMicros = 9'214'646'400'000'000;  // 2262-01-01.
-constexpr uint32_t kNone = UINT32_MAX;
 
 constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -51,163 +45,11 @@ const char* Until(const char* at, const char* end, Ends ends) {
   return end;
 }
 
-// Measurement, tag keys, tag values and field keys: a backslash before , = space and itself is left
-// out.
-std::string Unescaped(std::string_view text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size() && std::strchr(",= \\", text[i + 1]) != nullptr) ++i;
-    plain += text[i];
-  }
-  return plain;
-}
-
-struct Field {
-  std::string key;  // As written, escapes and all.
-  PointId id;       // Invalid: no such point.
-  things::ValueType type = things::ValueType::kNumber;
-};
-
-struct KeyHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
-};
-
-struct Series {
-  std::string key;  // "measurement,tags" as written.
-  std::string thing;
-  uint64_t hash = 0;
-  uint32_t next = kNone;  // Followed this one last time.
-  std::vector<Field> fields;
-  // Into `fields`, for fields out of their order.
-  std::unordered_map<std::string, uint32_t, KeyHash, std::equal_to<>> by_key;
-};
-
-}  // namespace
-
-class LineParser::Cache {
- public:
-  // Forgets all when the points may have changed.
-  void Begin(const things::Snapshot& snapshot) {
-    if (snapshot_ != &snapshot || revision_ != snapshot.revision || series_.size() >= kMaxSeries) {
-      series_.clear();
-      slots_.assign(1024, kNone);
-      last_ = kNone;
-    }
-    snapshot_ = &snapshot;
-    revision_ = snapshot.revision;
-  }
-
-  // The series whose key begins at `at` and is followed by a space, if it is the expected one.
-  Series* Expected(const char* at, const char* end) {
-    if (last_ == kNone) return nullptr;
-    const uint32_t next = series_[last_].next;
-    if (next == kNone) return nullptr;
-    Series& series = series_[next];
-    const size_t size = series.key.size();
-    if (static_cast<size_t>(end - at) <= size || at[size] != ' ' ||
-        std::memcmp(at, series.key.data(), size) != 0)
-      return nullptr;
-    last_ = next;
-    return &series;
-  }
-
-  Series* Find(std::string_view key, uint64_t hash) {
-    for (size_t slot = hash & (slots_.size() - 1);; slot = (slot + 1) & (slots_.size() - 1)) {
-      const uint32_t index = slots_[slot];
-      if (index == kNone) return nullptr;
-      if (series_[index].hash == hash && series_[index].key == key) return Follow(index);
-    }
-  }
-
-  Series* Add(std::string_view key, uint64_t hash, std::string thing) {
-    if (series_.size() >= kMaxSeries) Forget();
-    if ((series_.size() + 1) * 2 > slots_.size()) Grow();
-    const auto index = static_cast<uint32_t>(series_.size());
-    Series& series = series_.emplace_back();
-    series.key = key;
-    series.hash = hash;
-    series.thing = std::move(thing);
-    Insert(index);
-    return Follow(index);
-  }
-
-  // `position`: the how manyeth field of its line.
-  const Field& FieldOf(Series& series, std::string_view key, size_t position) {
-    if (position < series.fields.size() && series.fields[position].key == key)
-      return series.fields[position];
-    const auto known = series.by_key.find(key);
-    if (known != series.by_key.end()) return series.fields[known->second];
-    if (series.fields.size() >= kMaxFields) {
-      series.fields.clear();
-      series.by_key.clear();
-    }
-    series.by_key.emplace(key, static_cast<uint32_t>(series.fields.size()));
-    Field& field = series.fields.emplace_back();
-    field.key = key;
-    if (const things::Point* point = snapshot_->FindPoint(series.thing + "/" + Unescaped(key))) {
-      field.id = point->id;
-      field.type = point->type;
-    }
-    return field;
-  }
-
-  const things::Snapshot& snapshot() const { return *snapshot_; }
-
-  // Seeded, so that nobody can choose keys that all land in one slot.
-  uint64_t Hash(std::string_view key) const {
-    return XXH3_64bits_withSeed(key.data(), key.size(), seed_);
-  }
-
- private:
-  static uint64_t RandomSeed() {
-    uint64_t seed = 0;
-    const Bytes bytes = RandomBytes(sizeof seed);
-    std::memcpy(&seed, bytes.data(), sizeof seed);
-    return seed;
-  }
-
-  Series* Follow(uint32_t index) {
-    if (last_ != kNone) series_[last_].next = index;
-    last_ = index;
-    return &series_[index];
-  }
-
-  void Forget() {
-    series_.clear();
-    slots_.assign(1024, kNone);
-    last_ = kNone;
-  }
-
-  void Grow() {
-    slots_.assign(slots_.size() * 2, kNone);
-    for (uint32_t i = 0; i < series_.size(); ++i) Insert(i);
-  }
-
-  void Insert(uint32_t index) {
-    size_t slot = series_[index].hash & (slots_.size() - 1);
-    while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
-    slots_[slot] = index;
-  }
-
-  const uint64_t seed_ = RandomSeed();
-  const things::Snapshot* snapshot_ = nullptr;
-  uint64_t revision_ = 0;
-  std::vector<Series> series_;
-  std::vector<uint32_t> slots_ =
-      std::vector<uint32_t>(1024, kNone);  // A power of two, at most half full.
-  uint32_t last_ = kNone;
-};
-
-namespace {
-
 struct Value {
   enum class Kind { kReal, kInteger, kBoolean, kText } kind = Kind::kReal;
   double number = 0;
 };
 
-// A template only because LineParser::Cache is private to its class.
-template <typename SeriesCache>
 class Body {
  public:
   Body(std::string_view body, Precision precision, Time ingest, SeriesCache& cache)
@@ -295,12 +137,11 @@ class Body {
     if (end == line_end_)
       return Torn(end, "no fields: measurement,tag=value field=value timestamp");
     const std::string_view key(at_, static_cast<size_t>(end - at_));
-    const uint64_t hash = cache_.Hash(key);
-    series_ = cache_.Find(key, hash);
+    series_ = cache_.Find(key);
     if (series_ == nullptr) {
       std::string thing;
       if (!ReadSeries(key, thing)) return false;
-      series_ = cache_.Add(key, hash, std::move(thing));
+      series_ = cache_.Add(key, std::move(thing));
     }
     at_ = end;
     return true;
@@ -624,13 +465,13 @@ class Body {
 
 }  // namespace
 
-LineParser::LineParser() : cache_(std::make_unique<Cache>()) {}
+LineParser::LineParser() : cache_(std::make_unique<SeriesCache>()) {}
 LineParser::~LineParser() = default;
 
 LineResult LineParser::Parse(std::string_view body, Precision precision,
                              const things::Snapshot& snapshot, Time ingest) {
   cache_->Begin(snapshot);
-  return Body<Cache>(body, precision, ingest, *cache_).Parse();
+  return Body(body, precision, ingest, *cache_).Parse();
 }
 
 LineResult ParseLines(std::string_view body, Precision precision, const things::Snapshot& snapshot,

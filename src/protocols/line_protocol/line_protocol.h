@@ -19,6 +19,8 @@
 
 namespace penstock::protocols {
 
+class SeriesCache;
+
 enum class Precision { kNanoseconds, kMicroseconds, kMilliseconds, kSeconds };
 // "ns" (also "n" and ""), "us" ("u"), "ms", "s".
 Result<Precision> ParsePrecision(std::string_view text);
@@ -56,8 +58,7 @@ class LineParser {
                    Time ingest);
 
  private:
-  class Cache;
-  std::unique_ptr<Cache> cache_;
+  std::unique_ptr<SeriesCache> cache_;
 };
 
 // The same with a parser of its own, for a single body.

@@ -1,0 +1,110 @@
+#include "protocols/line_protocol/series_cache.h"
+
+#include <xxhash.h>
+
+#include "base/bytes.h"
+
+namespace penstock::protocols {
+namespace {
+
+constexpr size_t kMaxSeries = 100'000;
+constexpr size_t kMaxFields = 10'000;  // Per series.
+constexpr size_t kFirstSlots = 1024;
+
+uint64_t RandomSeed() {
+  uint64_t seed = 0;
+  const Bytes bytes = RandomBytes(sizeof seed);
+  std::memcpy(&seed, bytes.data(), sizeof seed);
+  return seed;
+}
+
+}  // namespace
+
+std::string Unescaped(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() &&
+        std::string_view(",= \\").find(text[i + 1]) != std::string_view::npos)
+      ++i;
+    plain += text[i];
+  }
+  return plain;
+}
+
+SeriesCache::SeriesCache() : seed_(RandomSeed()), slots_(kFirstSlots, kNone) {}
+
+void SeriesCache::Begin(const things::Snapshot& snapshot) {
+  if (snapshot_ != &snapshot || revision_ != snapshot.revision || series_.size() >= kMaxSeries)
+    Forget();
+  snapshot_ = &snapshot;
+  revision_ = snapshot.revision;
+}
+
+uint64_t SeriesCache::Hash(std::string_view key) const {
+  return XXH3_64bits_withSeed(key.data(), key.size(), seed_);
+}
+
+Series* SeriesCache::Find(std::string_view key) {
+  const uint64_t hash = Hash(key);
+  for (size_t slot = hash & (slots_.size() - 1);; slot = (slot + 1) & (slots_.size() - 1)) {
+    const uint32_t index = slots_[slot];
+    if (index == kNone) return nullptr;
+    if (series_[index].hash == hash && series_[index].key == key) return Follow(index);
+  }
+}
+
+Series* SeriesCache::Add(std::string_view key, std::string thing) {
+  if (series_.size() >= kMaxSeries) Forget();
+  if ((series_.size() + 1) * 2 > slots_.size()) Grow();
+  const auto index = static_cast<uint32_t>(series_.size());
+  Series& series = series_.emplace_back();
+  series.key = key;
+  series.hash = Hash(key);
+  series.thing = std::move(thing);
+  Insert(index);
+  return Follow(index);
+}
+
+const Field& SeriesCache::FieldOf(Series& series, std::string_view key, size_t position) {
+  if (position < series.fields.size() && series.fields[position].key == key)
+    return series.fields[position];
+  const auto known = series.by_key.find(key);
+  if (known != series.by_key.end()) return series.fields[known->second];
+  if (series.fields.size() >= kMaxFields) {
+    series.fields.clear();
+    series.by_key.clear();
+  }
+  series.by_key.emplace(key, static_cast<uint32_t>(series.fields.size()));
+  Field& field = series.fields.emplace_back();
+  field.key = key;
+  if (const things::Point* point = snapshot_->FindPoint(series.thing + "/" + Unescaped(key))) {
+    field.id = point->id;
+    field.type = point->type;
+  }
+  return field;
+}
+
+Series* SeriesCache::Follow(uint32_t index) {
+  if (last_ != kNone) series_[last_].next = index;
+  last_ = index;
+  return &series_[index];
+}
+
+void SeriesCache::Forget() {
+  series_.clear();
+  slots_.assign(kFirstSlots, kNone);
+  last_ = kNone;
+}
+
+void SeriesCache::Grow() {
+  slots_.assign(slots_.size() * 2, kNone);
+  for (uint32_t i = 0; i < series_.size(); ++i) Insert(i);
+}
+
+void SeriesCache::Insert(uint32_t index) {
+  size_t slot = series_[index].hash & (slots_.size() - 1);
+  while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
+  slots_[slot] = index;
+}
+
+}  // namespace penstock::protocols
