@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "decision_text.h"
+#include "learning/training.h"
 
 namespace penstock {
 namespace {
@@ -61,27 +62,29 @@ std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) 
   inference::Bindings bindings = inference::ReadBindings(models_folder_of_site);
   std::vector<Error> problems = std::move(bindings.bad);
   const auto snapshot = parts_.directory.snapshot();
-  const std::lock_guard lock(mutex_);
-  for (inference::ModelBinding& binding : bindings.good) {
-    if (!binding.detector)
-      if (auto status = parts_.scorer.Bind(binding); !status) {
-        problems.push_back(std::move(status.error()));
-        continue;
-      }
-    Bound bound;
-    bound.things = binding.on_things.empty() ? telemetry::ThingsOfModel(*snapshot, binding.on_model) : binding.on_things;
-    if (auto status = parts_.features.AddSchema(binding.model, binding.schema, *snapshot, bound.things); !status) {
-      problems.push_back(std::move(status.error().Where(binding.file)));
-      continue;
-    }
-    for (const auto& spec : binding.alarms) bound.rules.push_back(RuleOf(binding, spec));
-    if (const auto old = bound_.find(binding.model); old != bound_.end()) bound.detectors = std::move(old->second.detectors);
-    bound.binding = std::move(binding);
-    const std::string name = bound.binding.model;
-    bound_.insert_or_assign(name, std::move(bound));
-  }
+  for (inference::ModelBinding& binding : bindings.good)
+    if (auto status = BindOne(std::move(binding), *snapshot); !status) problems.push_back(std::move(status.error()));
   for (const Error& problem : problems) LogWarn("model not used: {}", problem.ToString());
   return problems;
+}
+
+Status DecisionFlow::BindOne(inference::ModelBinding&& binding, const things::Snapshot& snapshot) {
+  auto bound = std::make_shared<Bound>();
+  bound->things = learning::ThingsOf(binding, snapshot);
+  if (binding.detector) {
+    TRY(parts_.anomalies.Bind(binding));
+  } else {
+    TRY(parts_.scorer.Bind(binding));
+  }
+  if (auto status = parts_.features.AddSchema(binding.model, binding.schema, snapshot, bound->things); !status)
+    return std::unexpected(std::move(status.error().Where(binding.file)));
+  for (const auto& spec : binding.alarms) bound->rules.push_back(RuleOf(binding, spec));
+  bound->binding = std::move(binding);
+  const std::lock_guard lock(mutex_);
+  auto& place = bound_[bound->binding.model];
+  if (place != nullptr) bound->predictions = place->predictions.load();
+  place = std::move(bound);
+  return {};
 }
 
 void DecisionFlow::Observe(const telemetry::Batch& batch) {
@@ -98,37 +101,30 @@ void DecisionFlow::FillUnits(inference::Prediction& prediction) const {
   }
 }
 
-Result<inference::Prediction> DecisionFlow::Predict(Bound& bound, const telemetry::FeatureRow& row) {
-  if (bound.binding.detector) return Detect(bound, row);
-  return parts_.scorer.Score(bound.binding.model, row);
-}
-
-Result<inference::Prediction> DecisionFlow::Detect(Bound& bound, const telemetry::FeatureRow& row) {
-  auto& detector = bound.detectors[row.thing];
-  if (detector == nullptr) {
-    ASSIGN_OR_RETURN(detector, learning::MakeDetector(*bound.binding.detector, bound.binding.schema));
-  }
-  return detector->Judge(bound.binding.model, row);
+Result<std::optional<inference::Prediction>> DecisionFlow::Predict(const Bound& bound, const telemetry::FeatureRow& row) {
+  if (bound.binding.detector) return parts_.anomalies.Score(bound.binding.model, row, !parts_.alarms.AnyOpen(row.thing));
+  ASSIGN_OR_RETURN(inference::Prediction prediction, parts_.scorer.Score(bound.binding.model, row));
+  return prediction;
 }
 
 void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row) {
-  Result<inference::Prediction> prediction = NotFound("no model");
-  const Bound* bound = nullptr;
+  std::shared_ptr<Bound> bound;
   {
     const std::lock_guard lock(mutex_);
     const auto found = bound_.find(schema);
     if (found == bound_.end() || !running_.RanThrough(row.thing, row.at, row.window)) return;
-    bound = &found->second;
-    prediction = Predict(found->second, row);
-    if (prediction) ++found->second.predictions;
+    bound = found->second;
   }
+  auto prediction = Predict(*bound, row);
   if (!prediction) {
     if (prediction.error().code != Code::kFailedPrecondition)
       LogSometimes(LogLevel::kWarn, "score " + schema, "not scored: " + prediction.error().ToString());
     return;
   }
-  FillUnits(*prediction);
-  Judge(*bound, *prediction, row);
+  if (!*prediction) return;
+  ++bound->predictions;
+  FillUnits(**prediction);
+  Judge(*bound, **prediction, row);
 }
 
 void DecisionFlow::Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) {
@@ -164,7 +160,7 @@ std::optional<std::pair<double, double>> DecisionFlow::NormalBand(const things::
   const std::string feature = point.property + "." + statistic;
   const std::lock_guard lock(mutex_);
   for (const auto& [name, bound] : bound_) {
-    if (std::find(bound.things.begin(), bound.things.end(), point.thing) == bound.things.end()) continue;
+    if (std::find(bound->things.begin(), bound->things.end(), point.thing) == bound->things.end()) continue;
     const auto model = parts_.scorer.ModelOf(name);
     if (model == nullptr) continue;
     for (const auto& profile : model->card().profile)
@@ -178,10 +174,10 @@ Json DecisionFlow::ModelsJson(const inference::ModelRepository& repository) cons
   Json items = Json::array();
   for (const auto& [name, bound] : bound_) {
     Json features = Json::array();
-    for (const auto& feature : bound.binding.schema.features) features.push_back(feature.name());
-    Json item = {{"name", name},           {"on", bound.things},  {"features", features},   {"version", nullptr},
+    for (const auto& feature : bound->binding.schema.features) features.push_back(feature.name());
+    Json item = {{"name", name},           {"on", bound->things},  {"features", features},   {"version", nullptr},
                  {"digest", nullptr},      {"trained_at", nullptr}, {"rows", nullptr},        {"metrics", Json::object()},
-                 {"latency_us_p50", nullptr}, {"latency_us_p99", nullptr}, {"predictions", bound.predictions}, {"versions", Json::array()}};
+                 {"latency_us_p50", nullptr}, {"latency_us_p99", nullptr}, {"predictions", bound->predictions.load()}, {"versions", Json::array()}};
     if (const auto model = parts_.scorer.ModelOf(name)) {
       const auto stats = parts_.scorer.StatsOf(name);
       item["kind"] = model->kind_name();
@@ -198,7 +194,7 @@ Json DecisionFlow::ModelsJson(const inference::ModelRepository& repository) cons
           if (entry.name == name) item["versions"] = entry.versions;
     } else {
       item["kind"] = "detector";
-      item["classes"] = Json::array({"normal", "unknown_anomaly"});
+      item["classes"] = Json::array({"normal", "anomaly"});
     }
     items.push_back(std::move(item));
   }

@@ -3,6 +3,7 @@
 // Thread rule: OnRow and Observe on the pipeline's thread; the alarm's listeners on any.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,7 +14,7 @@
 #include "decisions/provenance.h"
 #include "inference/binding.h"
 #include "inference/scorer.h"
-#include "learning/detector.h"
+#include "learning/anomaly_scorer.h"
 #include "running_time.h"
 #include "telemetry/feature_engine.h"
 #include "telemetry/sample.h"
@@ -28,6 +29,7 @@ class DecisionFlow {
     things::Directory& directory;
     telemetry::FeatureEngine& features;
     inference::Scorer& scorer;
+    learning::AnomalyScorer& anomalies;
     decisions::Alarms& alarms;
     decisions::Provenance& provenance;
   };
@@ -48,19 +50,20 @@ class DecisionFlow {
     inference::ModelBinding binding;
     std::vector<std::string> things;
     std::vector<decisions::AlarmRule> rules;
-    std::map<std::string, std::unique_ptr<learning::Detector>> detectors;  // By thing; empty for a trained model.
-    uint64_t predictions = 0;
+    std::atomic<uint64_t> predictions{0};
   };
 
+  Status BindOne(inference::ModelBinding&& binding, const things::Snapshot& snapshot);
   void Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row);
-  Result<inference::Prediction> Predict(Bound& bound, const telemetry::FeatureRow& row);
-  Result<inference::Prediction> Detect(Bound& bound, const telemetry::FeatureRow& row);
+  // Nothing while a detector warms up.
+  Result<std::optional<inference::Prediction>> Predict(const Bound& bound, const telemetry::FeatureRow& row);
   decisions::Basis BasisOf(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) const;
   void FillUnits(inference::Prediction& prediction) const;
 
   Parts parts_;
   mutable std::mutex mutex_;
-  std::map<std::string, Bound> bound_;  // By model name.
+  // By model name. Shared with a row that is being judged while a reload replaces the binding.
+  std::map<std::string, std::shared_ptr<Bound>> bound_;
   RunningTime running_;
 };
 

@@ -93,6 +93,7 @@ struct Node::Parts {
   std::unique_ptr<fleet::DeviceRegistry> devices;
   std::unique_ptr<inference::ModelRepository> models;
   std::unique_ptr<inference::Scorer> scorer;
+  std::unique_ptr<learning::AnomalyScorer> anomalies;
   std::unique_ptr<decisions::Provenance> provenance;
   std::unique_ptr<decisions::Alarms> alarms;
   std::unique_ptr<learning::Labels> labels;
@@ -141,6 +142,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
   models = std::make_unique<inference::ModelRepository>(models_folder);
+  anomalies = std::make_unique<learning::AnomalyScorer>(models_folder);
   return {};
 }
 
@@ -152,7 +154,7 @@ Status Node::Parts::OpenDecisions() {
   ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
   flow = std::make_unique<DecisionFlow>(
-      DecisionFlow::Parts{*clock, *directory, *features, *scorer, *alarms, *provenance});
+      DecisionFlow::Parts{*clock, *directory, *features, *scorer, *anomalies, *alarms, *provenance});
   flow->Bind(settings.folder + "/models");
   ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history, *alarms, *provenance, *labels,
                                            *scorer, *models}));
@@ -292,6 +294,7 @@ void Node::Stop() {
   p.events.Close();
   if (p.http) p.http->Stop();
   p.pipeline->Stop();
+  if (const auto saved = p.anomalies->Save(); !saved) LogWarn("detectors: {}", saved.error().ToString());
   if (const auto flushed = p.quarantine->Flush(); !flushed) LogWarn("quarantine: {}", flushed.error().ToString());
 }
 

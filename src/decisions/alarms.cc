@@ -357,6 +357,12 @@ Result<Alarm> Alarms::Answer(const std::string& id, const Verdict& verdict) {
   return alarm;
 }
 
+bool Alarms::AnyOpen(const std::string& thing) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(open_.begin(), open_.end(),
+                     [&](const auto& entry) { return entry.second.thing == thing && !entry.second.cleared_at; });
+}
+
 TrackRecord Alarms::TrackRecordOf(const std::string& model_name, const std::string& cause) const {
   const auto rows = records_.Query(
       "SELECT sum(verdict IN ('true_fault','known_or_planned')), count(*) FROM alarms WHERE model=? AND cause=?"

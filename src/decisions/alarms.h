@@ -70,6 +70,8 @@ class Alarms {
   Result<Alarm> Answer(const std::string& id, const Verdict& verdict);
   Result<Alarm> MarkSeen(const std::string& id);
 
+  // An alarm of the thing is active: what it measures now is not how it normally is.
+  bool AnyOpen(const std::string& thing) const;
   TrackRecord TrackRecordOf(const std::string& model_name, const std::string& cause) const;
   // Alarms raised in the last hour of the node's time (ISA-18.2: at most about six an hour per operator).
   int RaisedSince(Time time) const;
