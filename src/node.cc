@@ -298,6 +298,8 @@ void Node::Stop() {
   if (const auto flushed = p.quarantine->Flush(); !flushed) LogWarn("quarantine: {}", flushed.error().ToString());
 }
 
+void Node::Housekeep() { parts_->Housekeep(); }
+
 std::string Node::url() const {
   return fmt::format("http://{}:{}", parts_->settings.http.host == "::1" ? "[::1]" : parts_->settings.http.host, http_port());
 }

@@ -26,6 +26,8 @@ class Node {
   static Result<std::unique_ptr<Node>> Start(NodeOptions options);
   ~Node();  // Stop().
   void Stop();
+  // Expiries, escalations, due rows, changed files. A node that listens does it by itself twice a second.
+  void Housekeep();
 
   std::string url() const;  // "http://127.0.0.1:8080"
   uint16_t http_port() const;
