@@ -31,8 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       for (int type = 0; type <= static_cast<int>(things::ModbusForm::Type::kFloat64); ++type) {
         form.type = static_cast<things::ModbusForm::Type>(type);
         const int last = quantity - modbus::Width(form);
+        if (last < 0) continue;
         for (const int offset : {0, last}) {
-          if (offset < 0) continue;
           form.address = static_cast<uint16_t>(request.address + offset);
           modbus::Value(form, request.address, answer->data);
         }

@@ -13,6 +13,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <deque>
 
 #include <simdjson.h>
 
@@ -135,17 +136,19 @@ struct PayloadMapper::Parse {
   ondemand::parser parser;
   std::vector<char> copy;  // When the payload has too little room behind it.
   std::vector<Slot> slots;
-  std::vector<double> numbers;  // Of all arrays.
-  std::vector<double> burst;    // One array, scaled.
+  std::vector<double> numbers;    // Of all arrays.
+  std::vector<double> burst;      // One array, scaled.
+  std::deque<std::string> texts;  // Of earlier walks; a deque does not move them.
 
   std::span<const double> ArrayOf(const Slot& slot) const {
     return std::span(numbers).subspan(slot.array_begin, slot.array_size);
   }
   simdjson::error_code Read(const TopicPlan& plan, std::string_view payload, size_t readable);
-  simdjson::error_code ReadNested(const TopicPlan& plan, ondemand::document& document);
-  simdjson::error_code Walk(const TopicPlan& plan, const TopicPlan::Node& node,
+  simdjson::error_code WalkAll(const TopicPlan::Tree& tree, simdjson::padded_string_view text);
+  void KeepTexts();
+  simdjson::error_code Walk(const TopicPlan::Tree& tree, const TopicPlan::Node& node,
                             ondemand::value value);
-  simdjson::error_code WalkChildren(const TopicPlan& plan, const TopicPlan::Node& node,
+  simdjson::error_code WalkChildren(const TopicPlan::Tree& tree, const TopicPlan::Node& node,
                                     ondemand::value& value);
   simdjson::error_code Take(ondemand::value& value, Slot& slot);
   simdjson::error_code TakeArray(ondemand::array array, Slot& slot);
@@ -212,14 +215,14 @@ simdjson::error_code PayloadMapper::Parse::Take(ondemand::value& value, Slot& sl
   return simdjson::SUCCESS;
 }
 
-simdjson::error_code PayloadMapper::Parse::WalkChildren(const TopicPlan& plan,
+simdjson::error_code PayloadMapper::Parse::WalkChildren(const TopicPlan::Tree& tree,
                                                         const TopicPlan::Node& node,
                                                         ondemand::value& value) {
   ondemand::json_type type;
   if (const auto error = value.type().get(type)) return error;
   const auto child_of = [&](std::string_view token) -> const TopicPlan::Node* {
     for (const auto& [name, child] : node.children) {
-      if (name == token) return &plan.nodes()[static_cast<size_t>(child)];
+      if (name == token) return &tree[static_cast<size_t>(child)];
     }
     return nullptr;
   };
@@ -233,7 +236,7 @@ simdjson::error_code PayloadMapper::Parse::WalkChildren(const TopicPlan& plan,
       if (child == nullptr) continue;
       ondemand::value below;
       if (const auto error = field.value().get(below)) return error;
-      if (const auto error = Walk(plan, *child, below)) return error;
+      if (const auto error = Walk(tree, *child, below)) return error;
     }
   } else if (type == ondemand::json_type::array) {
     ondemand::array array;
@@ -246,16 +249,17 @@ simdjson::error_code PayloadMapper::Parse::WalkChildren(const TopicPlan& plan,
       if (child == nullptr) continue;
       ondemand::value below;
       if (const auto error = element.get(below)) return error;
-      if (const auto error = Walk(plan, *child, below)) return error;
+      if (const auto error = Walk(tree, *child, below)) return error;
     }
   }
   return simdjson::SUCCESS;
 }
 
-simdjson::error_code PayloadMapper::Parse::Walk(const TopicPlan& plan, const TopicPlan::Node& node,
+simdjson::error_code PayloadMapper::Parse::Walk(const TopicPlan::Tree& tree,
+                                                const TopicPlan::Node& node,
                                                 ondemand::value value) {
   if (node.slot >= 0) return Take(value, slots[static_cast<size_t>(node.slot)]);
-  return WalkChildren(plan, node, value);
+  return WalkChildren(tree, node, value);
 }
 
 simdjson::error_code PayloadMapper::Parse::TakeScalar(ondemand::document& document, Slot& slot) {
@@ -284,17 +288,25 @@ simdjson::error_code PayloadMapper::Parse::TakeScalar(ondemand::document& docume
   return simdjson::SUCCESS;
 }
 
-simdjson::error_code PayloadMapper::Parse::ReadNested(const TopicPlan& plan,
-                                                      ondemand::document& document) {
-  for (const int slot : plan.nested()) {
-    const auto index = static_cast<size_t>(slot);
-    ondemand::value value;
-    if (document.at_pointer(plan.pointers()[index]).get(value)) continue;  // Missing.
-    if (const auto error = Take(value, slots[index])) return error;
-    // Its text lies in a buffer that the next search uses again; a time inside of a value is rare,
-    // so it is not kept.
-    if (slots[index].kind == Slot::Kind::kText) slots[index] = {};
+simdjson::error_code PayloadMapper::Parse::WalkAll(const TopicPlan::Tree& tree,
+                                                   simdjson::padded_string_view text) {
+  ondemand::document document;
+  if (const auto error = parser.iterate(text).get(document)) return error;
+  bool scalar = false;
+  if (const auto error = document.is_scalar().get(scalar)) return error;
+  const TopicPlan::Node& root = tree.front();
+  if (scalar) {
+    Slot ignored;
+    return TakeScalar(document, root.slot >= 0 ? slots[static_cast<size_t>(root.slot)] : ignored);
   }
+  ondemand::value value;
+  if (const auto error = document.get_value().get(value)) return error;
+  if (const auto error = Walk(tree, root, value)) return error;
+  // Walked to its end there is nothing behind it; an object that no point looks into was not
+  // walked.
+  const bool walked =
+      root.slot < 0 || slots[static_cast<size_t>(root.slot)].kind == Slot::Kind::kArray;
+  if (walked && !document.current_location().error()) return simdjson::TRAILING_CONTENT;
   return simdjson::SUCCESS;
 }
 
@@ -302,33 +314,27 @@ simdjson::error_code PayloadMapper::Parse::Read(const TopicPlan& plan, std::stri
                                                 size_t readable) {
   slots.assign(plan.pointers().size(), {});
   numbers.clear();
+  texts.clear();
   if (readable < payload.size() + simdjson::SIMDJSON_PADDING) {
     copy.resize(payload.size() + simdjson::SIMDJSON_PADDING);
     std::copy(payload.begin(), payload.end(), copy.begin());
     payload = {copy.data(), payload.size()};
     readable = copy.size();
   }
-  ondemand::document document;
-  if (const auto error =
-          parser.iterate(simdjson::padded_string_view(payload, readable)).get(document)) {
-    return error;
+  for (const TopicPlan::Tree& tree : plan.walks()) {
+    if (&tree != &plan.walks().front()) KeepTexts();
+    if (const auto error = WalkAll(tree, simdjson::padded_string_view(payload, readable))) {
+      return error;
+    }
   }
-  bool scalar = false;
-  if (const auto error = document.is_scalar().get(scalar)) return error;
-  const TopicPlan::Node& root = plan.nodes().front();
-  if (scalar) {
-    Slot ignored;
-    return TakeScalar(document, root.slot >= 0 ? slots[static_cast<size_t>(root.slot)] : ignored);
-  }
-  ondemand::value value;
-  if (const auto error = document.get_value().get(value)) return error;
-  if (const auto error = Walk(plan, root, value)) return error;
-  if (!plan.nested().empty()) return ReadNested(plan, document);
-  // Walked to its end there is nothing behind it; an object that no point asked for was not walked.
-  const bool walked =
-      root.slot < 0 || slots[static_cast<size_t>(root.slot)].kind == Slot::Kind::kArray;
-  if (walked && !document.current_location().error()) return simdjson::TRAILING_CONTENT;
   return simdjson::SUCCESS;
+}
+
+// The parser's texts last until its next walk.
+void PayloadMapper::Parse::KeepTexts() {
+  for (Slot& slot : slots) {
+    if (slot.kind == Slot::Kind::kText) slot.text = texts.emplace_back(slot.text);
+  }
 }
 
 PayloadMapper::PayloadMapper(const Clock& clock, telemetry::QuarantineSink& quarantine)

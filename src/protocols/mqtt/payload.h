@@ -34,20 +34,22 @@ class TopicPlan {
     std::vector<std::pair<std::string, int>> children;  // Key or index -> node.
   };
 
+  using Tree = std::vector<Node>;  // 0 is the root.
+
   void Add(size_t point, const things::MqttForm& form);
 
   const std::vector<Target>& targets() const { return targets_; }
-  const std::vector<Node>& nodes() const { return nodes_; }               // 0 is the root.
   const std::vector<std::string>& pointers() const { return pointers_; }  // By slot.
-  // Slots below another slot's value: a pointer into an array that is itself a value.
-  const std::vector<int>& nested() const { return nested_; }
+  // One tree for each walk over the payload. A second walk is needed only for pointers into another
+  // point's own value, such as the first element of an array that is a waveform.
+  const std::vector<Tree>& walks() const { return walks_; }
 
  private:
   int SlotOf(const std::string& pointer);
+  void Plant(Tree& tree, int slot);
   std::vector<Target> targets_;
-  std::vector<Node> nodes_{1};
   std::vector<std::string> pointers_;
-  std::vector<int> nested_;
+  std::vector<Tree> walks_;
 };
 
 class TopicRouter {

@@ -52,32 +52,33 @@ void TopicPlan::Add(size_t point, const things::MqttForm& form) {
   targets_.push_back({.point = point,
                       .value_slot = SlotOf(form.value_pointer),
                       .time_slot = form.time_pointer.empty() ? -1 : SlotOf(form.time_pointer)});
-  // The tree is small; made anew, it needs no care about what became nested by this addition.
-  nodes_.assign(1, {});
-  nested_.clear();
+  // The trees are small; made anew, they need no care about what this addition changed. A pointer
+  // goes as many walks behind its ancestors as it has of them.
+  walks_.assign(1, Tree(1));
   for (size_t slot = 0; slot < pointers_.size(); ++slot) {
-    const bool below = std::any_of(pointers_.begin(), pointers_.end(), [&](const auto& other) {
-      return IsBelow(pointers_[slot], other);
-    });
-    if (below) {
-      nested_.push_back(static_cast<int>(slot));
+    const auto ancestors = static_cast<size_t>(
+        std::count_if(pointers_.begin(), pointers_.end(),
+                      [&](const auto& other) { return IsBelow(pointers_[slot], other); }));
+    while (walks_.size() <= ancestors) walks_.emplace_back(1);
+    Plant(walks_[ancestors], static_cast<int>(slot));
+  }
+}
+
+void TopicPlan::Plant(Tree& tree, int slot) {
+  size_t node = 0;
+  for (const std::string& token : TokensOf(pointers_[static_cast<size_t>(slot)])) {
+    auto& children = tree[node].children;
+    const auto child = std::find_if(children.begin(), children.end(),
+                                    [&](const auto& each) { return each.first == token; });
+    if (child != children.end()) {
+      node = static_cast<size_t>(child->second);
       continue;
     }
-    size_t node = 0;
-    for (const std::string& token : TokensOf(pointers_[slot])) {
-      auto& children = nodes_[node].children;
-      const auto child = std::find_if(children.begin(), children.end(),
-                                      [&](const auto& each) { return each.first == token; });
-      if (child != children.end()) {
-        node = static_cast<size_t>(child->second);
-        continue;
-      }
-      children.emplace_back(token, static_cast<int>(nodes_.size()));
-      node = nodes_.size();
-      nodes_.emplace_back();
-    }
-    nodes_[node].slot = static_cast<int>(slot);
+    children.emplace_back(token, static_cast<int>(tree.size()));
+    node = tree.size();
+    tree.emplace_back();
   }
+  tree[node].slot = slot;
 }
 
 TopicRouter::TopicRouter(const things::Snapshot& snapshot, std::string_view broker) {
