@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/file.h"
+#include "storage/temporary_folder.h"
 #include "things/asset_tree.h"
 #include "things/point_ids.h"
 
@@ -36,15 +36,12 @@ const char* kModel =
 class DirectoryTest : public testing::Test {
  protected:
   void SetUp() override {
-    char pattern[] = "/tmp/penstock-things-XXXXXX";
-    folder_ = mkdtemp(pattern);
     ASSERT_TRUE(MakeFolders(folder_ + "/things"));
     ids_ = PointIdsInMemory();
     directory_ = std::make_unique<Directory>(folder_, *ids_);
     directory_->OnChange([this](const auto&) { ++changes_; });
     PutText("pump.tm.json", kModel);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   void PutText(const std::string& name, const std::string& text) {
     ASSERT_TRUE(WriteFileAtomically(folder_ + "/things/" + name, text));
@@ -63,7 +60,8 @@ class DirectoryTest : public testing::Test {
   }
   std::shared_ptr<const Snapshot> Now() const { return directory_->snapshot(); }
 
-  std::string folder_;
+  storage::TemporaryFolder temporary_;
+  const std::string folder_ = temporary_.path();
   std::unique_ptr<PointIds> ids_;
   std::unique_ptr<Directory> directory_;
   int changes_ = 0;

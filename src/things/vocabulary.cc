@@ -110,6 +110,8 @@ std::string_view IriOf(std::string_view prefix) {
   return "";
 }
 
+constexpr size_t kMaxDuration = 40;  // Characters; the reader takes no longer ones either.
+
 class Walk {
  public:
   Walk(DocumentKind kind, Findings& findings) : kind_(kind), findings_(findings) {}
@@ -261,9 +263,12 @@ class Walk {
   }
 
   void Span(const Json& value, const std::string& place) {
-    auto duration = ParseDuration(value.get_ref<const std::string&>().substr(0, 40));
-    if (duration) return;
-    findings_.Mistake(duration.error().At(place));
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() > kMaxDuration)
+      return findings_.Mistake(place, fmt::format("duration of {} characters", text.size()),
+                               "write a number and a unit: 250ms, 10s, 5min, 8h");
+    if (auto duration = ParseDuration(text); !duration)
+      findings_.Mistake(duration.error().At(place));
   }
 
   void Words(const Json& value, const Term& term, const std::string& place) {
