@@ -15,8 +15,8 @@
 #include "inference/binding.h"
 #include "inference/scorer.h"
 #include "learning/anomaly_scorer.h"
-#include "running_time.h"
 #include "telemetry/feature_engine.h"
+#include "telemetry/running_time.h"
 #include "telemetry/sample.h"
 #include "things/directory.h"
 
@@ -64,7 +64,7 @@ class DecisionFlow {
   mutable std::mutex mutex_;
   // By model name. Shared with a row that is being judged while a reload replaces the binding.
   std::map<std::string, std::shared_ptr<Bound>> bound_;
-  RunningTime running_;
+  telemetry::RunningTime running_;
 };
 
 // models/*.yaml's alarm as the alarm engine takes it.

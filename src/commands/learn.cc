@@ -47,7 +47,8 @@ void Print(const Json& reports) {
     fmt::print("{}@{}  {} rows, {} trees; on held-out runs accuracy {}, log loss {}\n", report.value("model", ""),
                report.value("version", 0), report.value("rows", 0), report.value("trees", 0),
                NumberText(held_out.value("accuracy", Json())), NumberText(held_out.value("log_loss", Json())));
-    for (const auto& [name, one] : held_out.value("classes", Json::object()).items())
+    const Json classes = held_out.value("classes", Json::object());
+    for (const auto& [name, one] : classes.items())
       fmt::print("  {:<16} {:>6} rows  precision {:<6} recall {:<6} episodes found {} of {}\n", name, one.value("rows", 0),
                  NumberText(one.value("precision", Json())), NumberText(one.value("recall", Json())),
                  one.value("episodes_found", 0), one.value("episodes", 0));

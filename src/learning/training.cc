@@ -9,6 +9,7 @@
 
 #include "telemetry/feature_engine.h"
 #include "telemetry/quality.h"
+#include "telemetry/running_time.h"
 
 namespace penstock::learning {
 namespace {
@@ -75,12 +76,16 @@ Result<std::vector<LabelInterval>> RowsOfRun(std::span<const inference::ModelBin
         engine.AddSchema(binding.model, binding.schema, *snapshot, ThingsOf(binding, *snapshot));
     if (!added) return std::unexpected(std::move(added).error().Where(binding.file));
   }
-  engine.OnRow(visit);
+  telemetry::RunningTime running;  // The node does not ask about a machine that stands either.
+  engine.OnRow([&](const std::string& model, telemetry::FeatureRow&& row) {
+    if (running.RanThrough(row.thing, row.at, row.window)) visit(model, std::move(row));
+  });
   NoQuarantine quarantine;
   telemetry::QualityMarker marker(quarantine);
   marker.SetSnapshot(snapshot);
   auto labels = history.replay(run, [&](telemetry::Batch batch) {
     marker.Mark(batch);
+    running.Observe(batch, *snapshot);
     engine.Observe(batch);
   });
   engine.Finish();
@@ -132,6 +137,47 @@ Result<std::vector<TrainReport>> TrainFromHistory(std::span<const inference::Mod
     reports.push_back(std::move(report));
   }
   return reports;
+}
+
+Status FitDetectorsFromHistory(std::span<const inference::ModelBinding> bindings,
+                               std::shared_ptr<const things::Snapshot> snapshot,
+                               const History& history, AnomalyScorer& detectors,
+                               const HistoryTraining& options) {
+  std::vector<inference::ModelBinding> wanted;
+  for (const auto& binding : bindings) {
+    if (binding.detector) wanted.push_back(binding);
+  }
+  if (wanted.empty()) return {};
+  std::map<std::pair<std::string, std::string>, std::vector<telemetry::FeatureRow>> normal;
+  for (size_t run = 0; run < history.runs; ++run) {
+    std::vector<std::pair<std::string, telemetry::FeatureRow>> rows;
+    const auto keep = [&](const std::string& model, telemetry::FeatureRow&& row) {
+      rows.emplace_back(model, std::move(row));
+    };
+    ASSIGN_OR_RETURN(const auto labels, RowsOfRun(wanted, snapshot, history, run, keep));
+    const auto touched = [&](const telemetry::FeatureRow& row) {
+      return std::any_of(labels.begin(), labels.end(), [&](const LabelInterval& label) {
+        return label.thing == row.thing && label.class_name != kNormal && row.at > label.from &&
+               row.at - row.window < label.to;
+      });
+    };
+    for (auto& [model, row] : rows) {
+      if (touched(row)) continue;
+      auto& list = normal[{model, row.thing}];
+      if (list.size() < options.dataset.rows_max) list.push_back(std::move(row));
+    }
+  }
+  for (const auto& [key, rows] : normal) {
+    if (auto fitted = detectors.Fit(key.first, key.second, rows); !fitted) {
+      Error error = std::move(fitted).error();
+      error.message = fmt::format("{} on {}: {}", key.first, key.second, error.message);
+      return std::unexpected(std::move(error));
+    }
+    if (options.progress)
+      options.progress(
+          fmt::format("{}: knows {} from {} normal rows", key.first, key.second, rows.size()));
+  }
+  return detectors.Save();
 }
 
 }  // namespace penstock::learning

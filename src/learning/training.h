@@ -9,6 +9,7 @@
 
 #include "inference/binding.h"
 #include "inference/model_repository.h"
+#include "learning/anomaly_scorer.h"
 #include "learning/dataset.h"
 #include "learning/trainer.h"
 #include "telemetry/sample.h"
@@ -42,6 +43,13 @@ Result<std::vector<TrainReport>> TrainFromHistory(std::span<const inference::Mod
                                                   const History& history,
                                                   inference::ModelRepository& repository,
                                                   const HistoryTraining& options);
+
+// Fits the detector of every thing on the rows of history that touch no label, and saves the
+// states. One line of progress per thing.
+Status FitDetectorsFromHistory(std::span<const inference::ModelBinding> bindings,
+                               std::shared_ptr<const things::Snapshot> snapshot,
+                               const History& history, AnomalyScorer& detectors,
+                               const HistoryTraining& options);
 
 // The things of the snapshot that a binding runs on, by name.
 std::vector<std::string> ThingsOf(const inference::ModelBinding& binding,

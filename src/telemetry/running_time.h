@@ -12,13 +12,13 @@
 #include "telemetry/sample.h"
 #include "things/directory.h"
 
-namespace penstock {
+namespace penstock::telemetry {
 
 class RunningTime {
  public:
   static constexpr double kStoppedShareMax = 0.3;  // Of the window.
 
-  void Observe(const telemetry::Batch& batch, const things::Snapshot& snapshot);
+  void Observe(const Batch& batch, const things::Snapshot& snapshot);
   void See(const std::string& thing, Time time, bool running);
   // Runs at `at` and stood still at most kStoppedShareMax of the window before. A thing without the point always runs.
   bool RanThrough(const std::string& thing, Time at, Duration window) const;
@@ -31,4 +31,4 @@ class RunningTime {
   std::map<std::string, std::deque<Stop>> stops_;  // The latest kStopsKept of each.
 };
 
-}  // namespace penstock
+}  // namespace penstock::telemetry

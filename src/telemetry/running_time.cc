@@ -1,8 +1,8 @@
-#include "running_time.h"
+#include "telemetry/running_time.h"
 
 #include <algorithm>
 
-namespace penstock {
+namespace penstock::telemetry {
 namespace {
 constexpr std::string_view kRunning = "running";
 constexpr size_t kStopsKept = 1000;
@@ -16,12 +16,12 @@ void RunningTime::See(const std::string& thing, Time time, bool running) {
   if (stops.size() > kStopsKept) stops.pop_front();
 }
 
-void RunningTime::Observe(const telemetry::Batch& batch, const things::Snapshot& snapshot) {
+void RunningTime::Observe(const Batch& batch, const things::Snapshot& snapshot) {
   for (size_t i = 0; i < batch.size(); ++i) {
     // A waveform's thousands of rows are of one point: look once.
     if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] == batch.value[i - 1]) continue;
     const things::Point* point = snapshot.FindPoint(batch.point[i]);
-    if (point == nullptr || point->property != kRunning || telemetry::IsBad(batch.quality[i])) continue;
+    if (point == nullptr || point->property != kRunning || IsBad(batch.quality[i])) continue;
     See(point->thing, batch.source_time[i], batch.value[i] != 0);
   }
 }
@@ -37,4 +37,4 @@ bool RunningTime::RanThrough(const std::string& thing, Time at, Duration window)
   return ToSeconds(stopped) <= kStoppedShareMax * ToSeconds(window);
 }
 
-}  // namespace penstock
+}  // namespace penstock::telemetry
