@@ -166,7 +166,6 @@ struct Pipeline::Impl {
 };
 
 // --- The thread
-// ------------------------------------------------------------------------------------------------
 
 void Pipeline::Impl::Run() {
   while (!queue.closed_and_empty()) {
@@ -334,7 +333,6 @@ void Pipeline::Impl::TakeSnapshot() {
 }
 
 // --- History
-// ---------------------------------------------------------------------------------------------------
 
 // Replayed rows may be of points whose file is gone; their values are kept under a name that says
 // so.
@@ -409,7 +407,6 @@ Status Pipeline::Impl::FlushHistory() {
 }
 
 // --- The face
-// --------------------------------------------------------------------------------------------------
 
 Pipeline::Pipeline(storage::DurableLog& log, storage::History& history, QuarantineSink& quarantine,
                    const Clock& clock, PipelineOptions options)

@@ -30,8 +30,8 @@ Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records&
                                                                size_t limit) {
   TRY(records.Migrate("telemetry", {{1, R"sql(
     CREATE TABLE telemetry_quarantine (
-      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL, point TEXT NOT NULL,
-      rule TEXT NOT NULL, value TEXT NOT NULL, message TEXT NOT NULL);
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL,
+      point TEXT NOT NULL, rule TEXT NOT NULL, value TEXT NOT NULL, message TEXT NOT NULL);
     CREATE TABLE telemetry_quarantine_rules (rule TEXT PRIMARY KEY, count INTEGER NOT NULL);
   )sql"}}));
   std::unique_ptr<QuarantineStore> store(new QuarantineStore(records, limit));

@@ -25,9 +25,10 @@ Outcome OutcomeOf(const AlarmFact& fact) {
 Result<std::unique_ptr<AlarmFacts>> AlarmFacts::Open(storage::Records& records) {
   TRY(records.Migrate("value_alarms", {{1, R"sql(
     CREATE TABLE value_alarms (
-      id TEXT PRIMARY KEY, thing TEXT NOT NULL, asset TEXT NOT NULL, cause TEXT NOT NULL, title TEXT NOT NULL,
-      trace TEXT NOT NULL, raised INTEGER NOT NULL, cleared INTEGER, verdict TEXT, code TEXT NOT NULL,
-      actor TEXT NOT NULL, note TEXT NOT NULL, verdict_at INTEGER NOT NULL);
+      id TEXT PRIMARY KEY, thing TEXT NOT NULL, asset TEXT NOT NULL, cause TEXT NOT NULL,
+      title TEXT NOT NULL, trace TEXT NOT NULL, raised INTEGER NOT NULL, cleared INTEGER,
+      verdict TEXT, code TEXT NOT NULL, actor TEXT NOT NULL,
+      note TEXT NOT NULL, verdict_at INTEGER NOT NULL);
   )sql"}}));
   std::unique_ptr<AlarmFacts> facts(new AlarmFacts(records));
   ASSIGN_OR_RETURN(

@@ -43,10 +43,11 @@ Result<std::unique_ptr<Gates>> Gates::Open(storage::Records& records, const Cloc
                                            const Evidence& evidence) {
   TRY(records.Migrate("value_gates", {{1, R"sql(
     CREATE TABLE value_signatures (
-      id INTEGER PRIMARY KEY, usecase TEXT NOT NULL, gate TEXT NOT NULL, role TEXT NOT NULL, actor TEXT NOT NULL,
-      note TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL);
+      id INTEGER PRIMARY KEY, usecase TEXT NOT NULL, gate TEXT NOT NULL, role TEXT NOT NULL,
+      actor TEXT NOT NULL, note TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL);
     CREATE TABLE value_checks (
-      usecase TEXT NOT NULL, gate TEXT NOT NULL, check_id TEXT NOT NULL, ok INTEGER NOT NULL, since INTEGER NOT NULL,
+      usecase TEXT NOT NULL, gate TEXT NOT NULL, check_id TEXT NOT NULL, ok INTEGER NOT NULL,
+      since INTEGER NOT NULL,
       PRIMARY KEY (usecase, gate, check_id)) WITHOUT ROWID;
   )sql"}}));
   return std::unique_ptr<Gates>(new Gates(records, clock, usecases, kpis, facts, states, evidence));

@@ -176,8 +176,11 @@ class Reader {
 
   Status AddRate(int64_t product, const Json& value, double seconds, const std::string& pointer) {
     if (!value.is_number() || !(value.get<double>() > 0) || !(value.get<double>() < 1e9)) {
-      return Mistake(pointer, fmt::format("no rate: {}", value.dump().substr(0, 40)),
-                     "pieces per unit of time, above 0");
+      return Mistake(
+          pointer,
+          fmt::format("no rate: {}",
+                      value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)),
+          "pieces per unit of time, above 0");
     }
     file_.ideal_per_s[product] = value.get<double>() / seconds;
     return {};

@@ -27,11 +27,13 @@ void Produced::Add(const Produced& other) {
 Result<std::unique_ptr<Production>> Production::Open(storage::Records& records) {
   TRY(records.Migrate("value_production", {{1, R"sql(
     CREATE TABLE value_production (
-      file TEXT NOT NULL, bucket INTEGER NOT NULL, good REAL NOT NULL, reject REAL NOT NULL, ideal_s REAL NOT NULL,
-      energy REAL NOT NULL, samples INTEGER NOT NULL, energy_samples INTEGER NOT NULL,
+      file TEXT NOT NULL, bucket INTEGER NOT NULL, good REAL NOT NULL, reject REAL NOT NULL,
+      ideal_s REAL NOT NULL, energy REAL NOT NULL,
+      samples INTEGER NOT NULL, energy_samples INTEGER NOT NULL,
       PRIMARY KEY (file, bucket)) WITHOUT ROWID;
     CREATE TABLE value_counters (
-      file TEXT NOT NULL, counter TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL, product INTEGER NOT NULL,
+      file TEXT NOT NULL, counter TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
+      product INTEGER NOT NULL,
       PRIMARY KEY (file, counter)) WITHOUT ROWID;
   )sql"}}));
   std::unique_ptr<Production> production(new Production(records));

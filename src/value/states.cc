@@ -17,7 +17,8 @@ Result<std::unique_ptr<States>> States::Open(storage::Records& records, const Cl
                                              const AlarmFacts& facts) {
   TRY(records.Migrate("value_states", {{1, R"sql(
     CREATE TABLE value_running (
-      thing TEXT NOT NULL, at INTEGER NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (thing, at)) WITHOUT ROWID;
+      thing TEXT NOT NULL, at INTEGER NOT NULL, run INTEGER NOT NULL,
+      PRIMARY KEY (thing, at)) WITHOUT ROWID;
     CREATE TABLE value_last_seen (thing TEXT PRIMARY KEY, at INTEGER NOT NULL);
   )sql"}}));
   std::unique_ptr<States> states(new States(records, clock, facts));

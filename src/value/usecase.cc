@@ -84,7 +84,7 @@ class Reader {
     TRY(ReadDecide());
     TRY(ReadPlan());
     use_.document = document_;
-    const std::string text = document_.dump();
+    const std::string text = document_.dump(-1, ' ', false, Json::error_handler_t::replace);
     use_.digest = ToHex(Sha256Of(AsBytes(text)));
     return std::move(use_);
   }
