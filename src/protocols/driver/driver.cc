@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "protocols/driver/kinds.h"
 
@@ -104,7 +105,8 @@ std::string Source::Fingerprint() const {
   for (const SourcePoint& each : points) {
     text += '\n' + protocols::Fingerprint(each.point) + '\n' + protocols::Fingerprint(each.form);
   }
-  return text;
+  // A digest, because a source may have many points and the text is only compared.
+  return ToHex(Sha256Of(AsBytes(text)));
 }
 
 std::map<const ProtocolKind*, std::map<std::string, Source>> SourcesOf(

@@ -17,8 +17,8 @@ namespace asio = boost::asio;
 class ModbusDriver final : public Driver {
  public:
   ModbusDriver(asio::io_context& io, const DriverContext& context, modbus::Collector& collector,
-               Source source)
-      : io_(io), link_(std::make_shared<modbus::Link>(io, context, collector, std::move(source))) {}
+               const Source& source)
+      : io_(io), link_(std::make_shared<modbus::Link>(io, context, collector, source)) {}
 
   Status Start() override {
     asio::post(io_, [link = link_] { link->Start(); });
@@ -53,7 +53,7 @@ class ModbusEngine final : public Engine {
   }
 
   std::unique_ptr<Driver> Open(Source source) override {
-    return std::make_unique<ModbusDriver>(io_, context_, collector_, std::move(source));
+    return std::make_unique<ModbusDriver>(io_, context_, collector_, source);
   }
 
  private:

@@ -15,7 +15,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -75,33 +74,40 @@ void Collector::Flush() {
   sink_.Write(std::move(full));
 }
 
-Link::Link(asio::io_context& io, const DriverContext& context, Collector& collector, Source source)
+Link::Link(asio::io_context& io, const DriverContext& context, Collector& collector,
+           const Source& source)
     : io_(io),
       context_(context),
       collector_(collector),
-      source_(std::move(source)),
-      reporter_(source_.points),
-      refused_(source_.points.size()),
+      things_(source.things()),
+      samples_(things_.size()),
+      reporter_(source.points),
+      refused_(source.points.size()),
       socket_(io),
       resolver_(io),
       timer_(io),
-      backoff_(source_.address) {
-  const things::ModbusForm& form = source_.points.front().form.modbus;
-  host_ = form.host;
-  port_ = form.port;
+      backoff_(source.address) {
+  for (const SourcePoint& each : source.points) {
+    const auto thing = std::lower_bound(things_.begin(), things_.end(), each.point.thing);
+    forms_.push_back(each.form.modbus);
+    thing_of_.push_back(static_cast<uint32_t>(thing - things_.begin()));
+    properties_.push_back(each.point.property);
+  }
+  host_ = forms_.front().host;
+  port_ = forms_.front().port;
   address_ = fmt::format("{}:{}", host_, port_);
   std::map<uint8_t, Unit> units;
-  for (Read& read : PlanReads(source_.points)) {
-    const auto [unit, added] =
-        units.try_emplace(read.unit, Unit{.id = read.unit, .backoff = Backoff(source_.address)});
-    unit->second.polls.push_back({std::move(read), {}});
+  for (Read& read : PlanReads(forms_)) {
+    Unit& unit =
+        units.try_emplace(read.unit, Unit{.id = read.unit, .backoff = Backoff(source.address)})
+            .first->second;
+    for (const size_t point : read.points) unit.things.push_back(thing_of_[point]);
+    unit.polls.push_back({std::move(read), {}});
   }
   for (auto& [id, unit] : units) {
-    std::set<std::string> things;
-    for (const Poll& poll : unit.polls) {
-      for (const size_t point : poll.read.points) things.insert(source_.points[point].point.thing);
-    }
-    unit.things.assign(things.begin(), things.end());
+    std::sort(unit.things.begin(), unit.things.end());
+    unit.things.erase(std::unique(unit.things.begin(), unit.things.end()), unit.things.end());
+    unit.things.shrink_to_fit();
     units_.push_back(std::move(unit));
   }
 }
@@ -127,6 +133,10 @@ std::chrono::microseconds Link::LongestTimeout() const {
 }
 
 std::string Link::Name(const Unit& unit) const { return fmt::format("{}/{}", address_, unit.id); }
+
+std::string Link::PathOf(size_t point) const {
+  return things_[thing_of_[point]] + "/" + properties_[point];
+}
 
 void Link::Connect() {
   const uint64_t generation = ++generation_;
@@ -334,17 +344,18 @@ Status Link::OnAnswer(const Answer& answer) {
 void Link::OnValues(Unit& unit, Poll& poll, ByteView data) {
   const Time now = context_.clock.Now();
   telemetry::Batch& batch = collector_.batch();
-  std::map<std::string_view, uint64_t> counts;
   for (const size_t point : poll.read.points) {
     const size_t before = batch.size();
-    const double value = Value(source_.points[point].form.modbus, poll.read.first, data);
+    const double value = Value(forms_[point], poll.read.first, data);
     reporter_.Add(point, now, now, value, telemetry::kGood, batch);
     refused_[point] = false;
-    if (batch.size() > before) ++counts[source_.points[point].point.thing];
+    samples_[thing_of_[point]] += batch.size() - before;
   }
-  if (unit.things.empty() || counts.empty()) return;
-  for (const auto& [thing, count] : counts) context_.events.OnSamples(thing, count, now);
-  collector_.Schedule();
+  for (const uint32_t thing : unit.things) {
+    if (samples_[thing] == 0) continue;
+    context_.events.OnSamples(things_[thing], std::exchange(samples_[thing], 0), now);
+  }
+  if (!batch.empty()) collector_.Schedule();
 }
 
 void Link::OnException(Unit& unit, size_t poll, uint8_t exception) {
@@ -352,7 +363,7 @@ void Link::OnException(Unit& unit, size_t poll, uint8_t exception) {
   const Read read = unit.polls[poll].read;
   const bool refused = exception == kIllegalDataAddress || exception == kIllegalDataValue;
   if (refused) {
-    if (auto halves = Split(read, source_.points); !halves.empty()) {
+    if (auto halves = Split(read, forms_); !halves.empty()) {
       LogInfo("modbus {}: {} from {} refused with exception {:02}, read in two from now on",
               Name(unit), read.quantity, read.first, exception);
       const auto now = Steady::now();
@@ -365,14 +376,14 @@ void Link::OnException(Unit& unit, size_t poll, uint8_t exception) {
   for (const size_t point : read.points) {
     if (refused_[point]) continue;
     refused_[point] = true;
-    const things::Point& named = source_.points[point].point;
+    const std::string path = PathOf(point);
     Error error{Code::kInvalidArgument,
                 fmt::format("modbus {}: exception {:02} ({}) for {} at address {}", Name(unit),
-                            exception, ExceptionName(exception), named.path(), read.first)};
+                            exception, ExceptionName(exception), path, read.first)};
     if (refused)
       error.Fix("compare the form's href and modv:entity with the device's register list");
-    LogSometimes(LogLevel::kWarn, named.path(), error.ToString());
-    context_.events.OnError(named.thing, error, now);
+    LogSometimes(LogLevel::kWarn, path, error.ToString());
+    context_.events.OnError(things_[thing_of_[point]], error, now);
   }
   FailPoints(read.points);
 }
@@ -411,15 +422,15 @@ void Link::MarkUp(Unit& unit) {
   unit.answers = true;
   unit.told_down = false;
   LogInfo("modbus {}: answers", Name(unit));
-  for (const std::string& thing : unit.things) {
-    context_.events.OnConnected(thing, "modbus", Name(unit), context_.clock.Now());
+  for (const uint32_t thing : unit.things) {
+    context_.events.OnConnected(things_[thing], "modbus", Name(unit), context_.clock.Now());
   }
 }
 
 void Link::MarkDown(Unit& unit, const Error& why) {
   unit.answers = false;
-  for (const std::string& thing : unit.things) {
-    context_.events.OnDisconnected(thing, why, context_.clock.Now());
+  for (const uint32_t thing : unit.things) {
+    context_.events.OnDisconnected(things_[thing], why, context_.clock.Now());
   }
   if (unit.told_down) return;
   unit.told_down = true;

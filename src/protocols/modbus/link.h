@@ -42,7 +42,7 @@ class Collector {
 class Link : public std::enable_shared_from_this<Link> {
  public:
   Link(boost::asio::io_context& io, const DriverContext& context, Collector& collector,
-       Source source);
+       const Source& source);
   void Start();
   void Stop();
 
@@ -60,7 +60,7 @@ class Link : public std::enable_shared_from_this<Link> {
     bool answers = false;           // Its last request was answered.
     bool told_down = false;
     std::vector<Poll> polls{};
-    std::vector<std::string> things{};
+    std::vector<uint32_t> things{};  // Indexes into things_.
   };
   struct InFlight {
     ReadRequest request;
@@ -88,13 +88,19 @@ class Link : public std::enable_shared_from_this<Link> {
   void MarkDown(Unit& unit, const Error& why);
   void FailPoints(const std::vector<size_t>& points);
   std::string Name(const Unit& unit) const;  // "127.0.0.1:502/1"
+  std::string PathOf(size_t point) const;    // "pump-7/flow"
   std::chrono::microseconds LongestTimeout() const;
 
   boost::asio::io_context& io_;
   const DriverContext& context_;
   Collector& collector_;
-  const Source source_;
-  std::string host_, address_;  // "127.0.0.1", "127.0.0.1:502"
+  // Of each point only what polling needs: a gateway may have a hundred thousand.
+  std::vector<things::ModbusForm> forms_;
+  std::vector<uint32_t> thing_of_;  // Index into things_.
+  std::vector<std::string> properties_;
+  const std::vector<std::string> things_;
+  std::vector<uint64_t> samples_;  // Of the answer being read, by thing.
+  std::string host_, address_;     // "127.0.0.1", "127.0.0.1:502"
   uint16_t port_ = 0;
   Reporter reporter_;
   std::vector<Unit> units_;

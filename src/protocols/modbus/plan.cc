@@ -21,12 +21,12 @@ bool Joins(const Read& read, const things::ModbusForm& form) {
   return form.address <= end + kGapMax && EndOf(form) - read.first <= limit;
 }
 
-Read ReadOf(std::span<const SourcePoint> points, std::vector<size_t> indexes) {
-  const things::ModbusForm& first = points[indexes.front()].form.modbus;
+Read ReadOf(std::span<const things::ModbusForm> forms, std::vector<size_t> indexes) {
+  const things::ModbusForm& first = forms[indexes.front()];
   Read read{
       .unit = first.unit, .entity = first.entity, .polling = first.polling, .first = first.address};
   for (const size_t index : indexes) {
-    const things::ModbusForm& form = points[index].form.modbus;
+    const things::ModbusForm& form = forms[index];
     read.timeout = std::max(read.timeout, form.timeout);
     read.quantity = std::max(read.quantity, static_cast<uint16_t>(EndOf(form) - read.first));
   }
@@ -36,38 +36,38 @@ Read ReadOf(std::span<const SourcePoint> points, std::vector<size_t> indexes) {
 
 }  // namespace
 
-std::vector<Read> PlanReads(std::span<const SourcePoint> points) {
-  std::vector<size_t> order(points.size());
+std::vector<Read> PlanReads(std::span<const things::ModbusForm> forms) {
+  std::vector<size_t> order(forms.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto key = [&](size_t index) {
-    const things::ModbusForm& form = points[index].form.modbus;
+    const things::ModbusForm& form = forms[index];
     return std::tuple(form.unit, form.entity, form.polling, form.address);
   };
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return key(a) < key(b); });
 
   std::vector<Read> reads;
   for (const size_t index : order) {
-    const things::ModbusForm& form = points[index].form.modbus;
+    const things::ModbusForm& form = forms[index];
     if (reads.empty() || !Joins(reads.back(), form)) {
-      reads.push_back(ReadOf(points, {index}));
+      reads.push_back(ReadOf(forms, {index}));
       continue;
     }
     reads.back().points.push_back(index);
-    reads.back() = ReadOf(points, std::move(reads.back().points));
+    reads.back() = ReadOf(forms, std::move(reads.back().points));
   }
   return reads;
 }
 
-std::vector<Read> Split(const Read& read, std::span<const SourcePoint> points) {
+std::vector<Read> Split(const Read& read, std::span<const things::ModbusForm> forms) {
   // Candidates to cut before: each point that begins behind all points before it. Points that
   // overlap stay together.
   size_t cut = 0;
   int64_t widest = -1;
-  uint32_t end = EndOf(points[read.points.front()].form.modbus);
+  uint32_t end = EndOf(forms[read.points.front()]);
   const size_t middle = read.points.size() / 2;
   const auto from_middle = [&](size_t i) { return i > middle ? i - middle : middle - i; };
   for (size_t i = 1; i < read.points.size(); ++i) {
-    const things::ModbusForm& form = points[read.points[i]].form.modbus;
+    const things::ModbusForm& form = forms[read.points[i]];
     const int64_t gap = int64_t{form.address} - end;
     if (gap > widest || (gap == widest && gap >= 0 && from_middle(i) < from_middle(cut))) {
       if (gap >= 0) cut = i;
@@ -77,7 +77,7 @@ std::vector<Read> Split(const Read& read, std::span<const SourcePoint> points) {
   }
   if (cut == 0) return {};
   const auto at = read.points.begin() + static_cast<std::ptrdiff_t>(cut);
-  return {ReadOf(points, {read.points.begin(), at}), ReadOf(points, {at, read.points.end()})};
+  return {ReadOf(forms, {read.points.begin(), at}), ReadOf(forms, {at, read.points.end()})};
 }
 
 }  // namespace penstock::protocols::modbus

@@ -7,7 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "protocols/driver/driver.h"
+#include "base/clock.h"
+#include "things/thing.h"
 
 namespace penstock::protocols::modbus {
 
@@ -27,10 +28,10 @@ struct Read {
 
 // Joins points of one unit, entity and polling time whose gap is at most kGapMax, up to what one
 // request may ask.
-std::vector<Read> PlanReads(std::span<const SourcePoint> points);
+std::vector<Read> PlanReads(std::span<const things::ModbusForm> forms);
 
 // Two reads instead of one that the device refused: cut at the widest gap, else in the middle.
 // Empty when the read has a single address left to blame.
-std::vector<Read> Split(const Read& read, std::span<const SourcePoint> points);
+std::vector<Read> Split(const Read& read, std::span<const things::ModbusForm> forms);
 
 }  // namespace penstock::protocols::modbus

@@ -9,19 +9,18 @@ namespace {
 
 using things::ModbusForm;
 
-SourcePoint Register(uint16_t address, ModbusForm::Type type = ModbusForm::Type::kUint16,
-                     uint8_t unit = 1) {
-  SourcePoint point;
-  point.form.protocol = things::Protocol::kModbus;
-  point.form.modbus.address = address;
-  point.form.modbus.type = type;
-  point.form.modbus.unit = unit;
-  return point;
+ModbusForm Register(uint16_t address, ModbusForm::Type type = ModbusForm::Type::kUint16,
+                    uint8_t unit = 1) {
+  ModbusForm form;
+  form.address = address;
+  form.type = type;
+  form.unit = unit;
+  return form;
 }
 
 TEST(ModbusPlanTest, NeighboursBecomeOneRead) {
-  const std::vector<SourcePoint> points = {Register(2, ModbusForm::Type::kFloat32),
-                                           Register(0, ModbusForm::Type::kFloat32), Register(4)};
+  const std::vector<ModbusForm> points = {Register(2, ModbusForm::Type::kFloat32),
+                                          Register(0, ModbusForm::Type::kFloat32), Register(4)};
   const auto reads = PlanReads(points);
   ASSERT_EQ(reads.size(), 1U);
   EXPECT_EQ(reads[0].first, 0);
@@ -35,7 +34,7 @@ TEST(ModbusPlanTest, AGapOfEightIsReadAlongAndOneOfNineIsNot) {
 }
 
 TEST(ModbusPlanTest, NoReadIsLongerThanTheProtocolAllows) {
-  std::vector<SourcePoint> points;
+  std::vector<ModbusForm> points;
   for (uint16_t i = 0; i < 1000; ++i) points.push_back(Register(i));
   const auto reads = PlanReads(points);
   EXPECT_EQ(reads.size(), 8U);
@@ -52,24 +51,24 @@ TEST(ModbusPlanTest, NoReadIsLongerThanTheProtocolAllows) {
 }
 
 TEST(ModbusPlanTest, CoilsJoinUpToTwoThousand) {
-  std::vector<SourcePoint> points;
+  std::vector<ModbusForm> points;
   for (uint16_t i = 0; i < 2001; ++i) {
     points.push_back(Register(i));
-    points.back().form.modbus.entity = ModbusForm::Entity::kCoil;
+    points.back().entity = ModbusForm::Entity::kCoil;
   }
   EXPECT_EQ(PlanReads(points).size(), 2U);
 }
 
 TEST(ModbusPlanTest, UnitsEntitiesAndPollingTimesStayApart) {
-  std::vector<SourcePoint> points = {Register(0), Register(1, ModbusForm::Type::kUint16, 2),
-                                     Register(2), Register(3)};
-  points[2].form.modbus.entity = ModbusForm::Entity::kInputRegister;
-  points[3].form.modbus.polling = std::chrono::seconds(10);
+  std::vector<ModbusForm> points = {Register(0), Register(1, ModbusForm::Type::kUint16, 2),
+                                    Register(2), Register(3)};
+  points[2].entity = ModbusForm::Entity::kInputRegister;
+  points[3].polling = std::chrono::seconds(10);
   EXPECT_EQ(PlanReads(points).size(), 4U);
 }
 
 TEST(ModbusPlanTest, ARefusedReadIsCutAtItsWidestGap) {
-  const std::vector<SourcePoint> points = {Register(0), Register(1), Register(9), Register(10)};
+  const std::vector<ModbusForm> points = {Register(0), Register(1), Register(9), Register(10)};
   const auto halves = Split(PlanReads(points)[0], points);
   ASSERT_EQ(halves.size(), 2U);
   EXPECT_EQ(halves[0].quantity, 2);
@@ -78,7 +77,7 @@ TEST(ModbusPlanTest, ARefusedReadIsCutAtItsWidestGap) {
 }
 
 TEST(ModbusPlanTest, WithoutAGapItIsCutInTheMiddleUntilOneIsLeft) {
-  std::vector<SourcePoint> points;
+  std::vector<ModbusForm> points;
   for (uint16_t i = 0; i < 8; ++i) points.push_back(Register(i));
   auto halves = Split(PlanReads(points)[0], points);
   ASSERT_EQ(halves.size(), 2U);
@@ -91,7 +90,7 @@ TEST(ModbusPlanTest, WithoutAGapItIsCutInTheMiddleUntilOneIsLeft) {
 }
 
 TEST(ModbusPlanTest, TwoPointsOnOneRegisterCannotBeCutApart) {
-  const std::vector<SourcePoint> points = {Register(7), Register(7)};
+  const std::vector<ModbusForm> points = {Register(7), Register(7)};
   const auto reads = PlanReads(points);
   ASSERT_EQ(reads.size(), 1U);
   EXPECT_TRUE(Split(reads[0], points).empty());

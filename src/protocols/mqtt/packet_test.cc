@@ -56,11 +56,13 @@ TEST(MqttPacketTest, ReadsAConnectWithEverything) {
 
 TEST(MqttPacketTest, AnotherProtocolLevelIsReadNoFurther) {
   // An MQTT 5 CONNECT: level 5, then properties that 3.1.1 does not know.
-  const auto five = Parse(Hex("10 10 0004 4D515454 05 02 003C 00 0003 616263"), ReadConnect);
+  const Bytes level_5 = Hex("10 10 0004 4D515454 05 02 003C 00 0003 616263");
+  const auto five = Parse(level_5, ReadConnect);
   ASSERT_TRUE(five);
   EXPECT_EQ(five->level, 5);
   EXPECT_FALSE(five->supported());
-  const auto three = Parse(Hex("10 0F 0006 4D5149736470 03 02 003C 0001 61"), ReadConnect);
+  const Bytes level_3 = Hex("10 0F 0006 4D5149736470 03 02 003C 0001 61");
+  const auto three = Parse(level_3, ReadConnect);
   ASSERT_TRUE(three);
   EXPECT_FALSE(three->supported());
 }
