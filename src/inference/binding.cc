@@ -164,15 +164,15 @@ Status ReadAlarms(const Json& document, ModelBinding& binding) {
 Status ReadDetector(const Json& document, ModelBinding& binding) {
   if (!document.contains("detector")) return {};
   const Json& entry = document["detector"];
-  if (!entry.is_object())
-    return Bad("/detector", "an object expected", "detector: {kind: residual}");
-  TRY(CheckKeys(entry, {"kind", "warm-up", "false-alarm-every"}, "/detector"));
+  if (!entry.is_object()) return Bad("/detector", "an object expected", "detector: {kind: mewma}");
+  TRY(CheckKeys(entry, {"kind", "warm-up", "memory", "false-alarm-every"}, "/detector"));
   DetectorSpec spec;
   ASSIGN_OR_RETURN(spec.kind, GetString(entry, "kind", "/detector"));
   const double rows = NumberOr(entry, "warm-up", static_cast<double>(spec.warm_up));
   if (!(rows >= 20 && rows <= 1e6))
     return Bad("/detector/warm-up", fmt::format("{} rows", rows), "20 or more rows");
   spec.warm_up = static_cast<size_t>(rows);
+  TRY(ReadSpan(entry, "memory", "/detector", spec.memory));
   TRY(ReadSpan(entry, "false-alarm-every", "/detector", spec.false_alarm_every));
   binding.detector = spec;
   return {};

@@ -32,7 +32,8 @@ struct AlarmSpec {
 // what is normal.
 struct DetectorSpec {
   std::string kind;
-  size_t warm_up = 200;  // Rows.
+  size_t warm_up = 200;                    // Rows.
+  Duration memory = std::chrono::days(7);  // Over which slow change becomes normal.
   Duration false_alarm_every = std::chrono::days(30);
 };
 

@@ -72,11 +72,11 @@ TEST(BindingTest, ADetectorNeedsNoTrainedModel) {
 model: pump-anomalies
 on: {things: [pump-7]}
 features: {window: 20min, of: [current], take: [mean]}
-detector: {kind: residual, warm-up: 300, false-alarm-every: 30d}
+detector: {kind: mewma, warm-up: 300, memory: 2d, false-alarm-every: 30d}
 alarm: {when: p(anomaly) > 0.99}
 )");
   ASSERT_TRUE(binding) << binding.error().ToString();
-  EXPECT_EQ(binding->detector->kind, "residual");
+  EXPECT_EQ(binding->detector->kind, "mewma");
   EXPECT_EQ(binding->detector->warm_up, 300U);
   EXPECT_EQ(binding->on_things.front(), "pump-7");
 }
