@@ -346,6 +346,10 @@ void Endpoint::Monitor() {
 void Endpoint::MonitorSome(size_t first, size_t count) {
   std::vector<UA_MonitoredItemCreateRequest> items;
   const double publishing_ms = ShortestSamplingMs();
+  // An unchanged value with a new source time is news too (OPC UA Part 4, 7.22.2): the device still measures.
+  UA_DataChangeFilter filter;
+  UA_DataChangeFilter_init(&filter);
+  filter.trigger = UA_DATACHANGETRIGGER_STATUSVALUETIMESTAMP;
   for (size_t i = first; i < first + count; ++i) {
     const things::OpcUaForm& form = source_.points[monitored_[i]].form.opcua;
     auto node = ParseNode(*NamespaceIndex(form.namespace_uri), form.identifier);
@@ -353,6 +357,8 @@ void Endpoint::MonitorSome(size_t first, size_t count) {
     UA_MonitoredItemCreateRequest item = UA_MonitoredItemCreateRequest_default(*node);
     const double sampling_ms = ToSeconds(form.sampling) * 1000;
     item.requestedParameters.samplingInterval = sampling_ms;
+    UA_ExtensionObject_setValueNoDelete(&item.requestedParameters.filter, &filter,
+                                        &UA_TYPES[UA_TYPES_DATACHANGEFILTER]);
     // What is sampled between two publishings, twice over for a hiccup.
     item.requestedParameters.queueSize = static_cast<UA_UInt32>(
         std::clamp(2 * std::ceil(publishing_ms / std::max(1.0, sampling_ms)), 2.0, 1000.0));
