@@ -57,9 +57,12 @@ Status Alarms::Load() {
     Condition& condition = conditions_[{alarm.thing, alarm.cause}];
     condition.alarm_id = alarm.id;
     condition.active = !alarm.cleared_at.has_value();
-    if (alarm.verdict) condition.quiet_until = alarm.verdict->at + kQuietAfterVerdict;
     open_.emplace(alarm.id, std::move(alarm));
   }
+  ASSIGN_OR_RETURN(const auto answered, records_.Query("SELECT thing, cause, max(verdict_at) FROM alarms"
+                                                       " WHERE verdict_at IS NOT NULL GROUP BY thing, cause"));
+  for (const auto& row : answered)
+    conditions_[{row.Text(0), row.Text(1)}].quiet_until = FromMicros(row.Integer(2)) + kQuietAfterVerdict;
   return {};
 }
 
