@@ -6,57 +6,23 @@
 
 namespace penstock {
 
-// The gates' questions, answered by history, directory, labels and the models in use.
-class ValueFlow::StoredEvidence final : public value::Evidence {
- public:
-  explicit StoredEvidence(const Parts& parts) : parts_(parts) {}
+namespace {
 
-  Result<value::PointCoverage> Coverage(const std::string& path, Time from, Time to) const override {
-    value::PointCoverage coverage;
-    const auto snapshot = parts_.directory.snapshot();
-    const things::Point* point = snapshot->FindPoint(path);
-    if (point == nullptr) return coverage;
-    coverage.known = true;
-    coverage.contract = point->contract;
-    const std::vector<std::string> paths = {path};
-    ASSIGN_OR_RETURN(const auto rows, parts_.history.CoverageOf(paths, from, to));
-    if (rows.empty() || rows[0].count == 0) return coverage;
-    const auto& row = rows[0];
-    coverage.samples = row.count;
-    coverage.bad = row.bad;
-    coverage.minutes_present = row.minutes_present;
-    coverage.first = row.first;
-    coverage.last = row.last;
-    coverage.report_interval = ReportInterval(*point, row);
-    return coverage;
-  }
+// The model in use, as a gate asks for it.
+Result<std::optional<value::ModelFacts>> FactsOf(const inference::Scorer& scorer, const std::string& name) {
+  const auto model = scorer.ModelOf(name);
+  if (model == nullptr) return std::nullopt;
+  value::ModelFacts facts;
+  facts.name = name;
+  facts.version = model->version();
+  facts.rows = model->card().rows;
+  facts.trained_at = model->card().trained_at;
+  for (const auto& [metric, number] : model->card().metrics.items())
+    if (number.is_number()) facts.metrics[metric] = number.get<double>();
+  return facts;
+}
 
-  Result<uint64_t> Labels(const std::vector<std::string>& things) const override { return parts_.labels.CountOf(things); }
-
-  Result<std::optional<value::ModelFacts>> Model(const std::string& name) const override {
-    const auto model = parts_.scorer.ModelOf(name);
-    if (model == nullptr) return std::nullopt;
-    value::ModelFacts facts;
-    facts.name = name;
-    facts.version = model->version();
-    facts.rows = model->card().rows;
-    facts.trained_at = model->card().trained_at;
-    for (const auto& [metric, number] : model->card().metrics.items())
-      if (number.is_number()) facts.metrics[metric] = number.get<double>();
-    return facts;
-  }
-
- private:
-  // As the samples themselves show it: the time they span over the reports in it. A waveform's burst is one report.
-  static Duration ReportInterval(const things::Point& point, const storage::History::Coverage& row) {
-    if (row.minutes_present < 2 || row.last <= row.first) return Duration(0);
-    if (point.type == things::ValueType::kWaveform)
-      return (row.last - row.first) / static_cast<int64_t>(row.minutes_present - 1);
-    return (row.last - row.first) / static_cast<int64_t>(std::max<uint64_t>(row.count - 1, 1));
-  }
-
-  const Parts parts_;
-};
+}  // namespace
 
 ValueFlow::ValueFlow(const Parts& parts) : parts_(parts) {}
 ValueFlow::~ValueFlow() = default;
@@ -67,7 +33,10 @@ Result<std::unique_ptr<ValueFlow>> ValueFlow::Open(const Parts& parts) {
   ASSIGN_OR_RETURN(flow->states_, value::States::Open(parts.records, parts.clock, *flow->facts_));
   ASSIGN_OR_RETURN(flow->production_, value::Production::Open(parts.records));
   ASSIGN_OR_RETURN(flow->kpis_, value::Kpis::Open(parts.records, parts.clock, *flow->facts_, *flow->states_, *flow->production_));
-  flow->evidence_ = std::make_unique<StoredEvidence>(parts);
+  flow->evidence_ = std::make_unique<value::HistoryEvidence>(
+      parts.history, parts.directory,
+      [labels = &parts.labels](const std::vector<std::string>& things) { return labels->CountOf(things); },
+      [scorer = &parts.scorer](const std::string& name) { return FactsOf(*scorer, name); });
   ASSIGN_OR_RETURN(flow->gates_, value::Gates::Open(parts.records, parts.clock, flow->usecases_, *flow->kpis_, *flow->facts_,
                                                     *flow->states_, *flow->evidence_));
   flow->Reload();

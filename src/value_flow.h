@@ -19,6 +19,7 @@
 #include "telemetry/sample.h"
 #include "things/directory.h"
 #include "value/gate.h"
+#include "value/history_evidence.h"
 #include "value/kpis.h"
 #include "value/production.h"
 #include "value/states.h"
@@ -55,7 +56,6 @@ class ValueFlow {
   value::Gates& gates() { return *gates_; }
 
  private:
-  class StoredEvidence;
   explicit ValueFlow(const Parts& parts);
   void Remember(const decisions::Alarm& alarm, const char* stage, std::string text, Json detail);
 
@@ -65,7 +65,7 @@ class ValueFlow {
   std::unique_ptr<value::Production> production_;
   std::unique_ptr<value::Kpis> kpis_;
   value::UseCases usecases_;
-  std::unique_ptr<StoredEvidence> evidence_;
+  std::unique_ptr<value::HistoryEvidence> evidence_;
   std::unique_ptr<value::Gates> gates_;
 };
 
