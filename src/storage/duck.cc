@@ -185,6 +185,8 @@ Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
       {"temp_directory", options.temporary_folder},
       {"autoinstall_known_extensions", "false"},
       {"autoload_known_extensions", "false"},
+      {"allocator_flush_threshold", "8MB"},  // Give memory back after each piece of work.
+      {"allocator_bulk_deallocation_flush_threshold", "8MB"},
       {"enable_external_file_cache", "false"},  // The kernel caches files already.
   };
   for (const auto& [name, value] : settings) {
@@ -221,7 +223,8 @@ Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
   duckdb_destroy_logical_type(&number);
   duckdb_destroy_table_function(&rows);
   if (registered != DuckDBSuccess) return Internal("duckdb: cannot register {}", kRowsFunction);
-  TRY(duck->Run("SET GLOBAL parquet_metadata_cache = true"));  // Our files never change once written.
+  TRY(duck->Run(
+      "SET GLOBAL parquet_metadata_cache = true"));  // Our files never change once written.
   return duck;
 }
 

@@ -186,8 +186,10 @@ class FileLog final : public DurableLog {
   Disk& disk_;
   std::unique_ptr<FolderLock> lock_;
 
-  mutable std::mutex mutex_;  // Guards segments_ (the list and the marks) and cursors_.
+  mutable std::mutex mutex_;  // Guards segments_: the list and the marks.
   std::deque<SegmentPointer> segments_;
+  mutable std::mutex
+      cursors_mutex_;  // Guards cursors_; apart, because setting one waits for the disk.
   std::unique_ptr<LogCursors> cursors_;
   std::atomic<uint64_t> durable_end_{0}, begin_{0}, bytes_{0};
 
@@ -466,7 +468,7 @@ Status FileLog::Read(uint64_t from, const std::function<bool(uint64_t, ByteView)
 }
 
 Result<uint64_t> FileLog::Cursor(const std::string& name) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(cursors_mutex_);
   const auto found = cursors_->all().find(name);
   if (found == cursors_->all().end()) return 0;
   return std::min(found->second, durable_end());
@@ -476,7 +478,7 @@ Status FileLog::SetCursor(const std::string& name, uint64_t index) {
   if (index > durable_end())
     return InvalidArgument("cursor {} at {} is beyond the log's end {}", name, index,
                            durable_end());
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(cursors_mutex_);
   return cursors_->Set(name, index);
 }
 
@@ -484,10 +486,13 @@ Status FileLog::Trim() { return TrimTo(options_.max_bytes); }
 
 Status FileLog::TrimTo(uint64_t bytes_max) {
   bool removed = false;
+  uint64_t slowest = UINT64_MAX;
+  {
+    const std::lock_guard lock(cursors_mutex_);
+    for (const auto& [name, index] : cursors_->all()) slowest = std::min(slowest, index);
+  }
   {
     const std::lock_guard lock(mutex_);
-    uint64_t slowest = UINT64_MAX;
-    for (const auto& [name, index] : cursors_->all()) slowest = std::min(slowest, index);
     while (segments_.size() > 1 && bytes_ > bytes_max && segments_[1]->first_index <= slowest) {
       if (unlink(segments_.front()->path.c_str()) != 0 && errno != ENOENT)
         return Failed(errno, "cannot remove log segment", segments_.front()->path);

@@ -28,15 +28,12 @@ class TestDisk : public Disk {
                 offset);  // As a full disk does: a part gets through.
     return write_error;
   }
-  int Sync(int) override {
-    ++syncs;
-    return sync_error;
-  }
+  int Sync(int) override { return sync_error; }
   int Truncate(int fd, uint64_t size) override {
     return truncate_error != 0 ? truncate_error : Disk::Truncate(fd, size);
   }
 
-  int write_error = 0, sync_error = 0, truncate_error = 0, syncs = 0;
+  int write_error = 0, sync_error = 0, truncate_error = 0;
   size_t write_fails_from_bytes = 0;
 };
 

@@ -61,8 +61,8 @@ class History {
   virtual void NamePoint(PointId id, const std::string& path, const std::string& product) = 0;
   // Row i has sequence first_sequence + i. Rows below the highest sequence seen so far are there
   // already and are left out, so that the log can be replayed from anywhere. Flushes when it is
-  // time to (flush_every, tail_rows_max); that takes some 50 ms. A failed flush is logged and tried
-  // again later; kResourceExhausted when twice tail_rows_max wait.
+  // time to (flush_every, tail_rows_max); that takes some 80 ms for 300,000 rows. A failed flush is
+  // logged and tried again later; kResourceExhausted when twice tail_rows_max wait.
   virtual Status Append(const HistoryColumns& columns) = 0;
   // Writes the tail to Parquet and fsyncs it. Afterwards everything appended is durable in files.
   virtual Status Flush() = 0;

@@ -22,34 +22,40 @@ TrendFold::TrendFold(Time from, Time to, size_t buckets) : from_(from), to_(to) 
 
 void TrendFold::Add(std::span<const Time> time, std::span<const double> value,
                     std::span<const uint32_t> quality) {
-  Bucket* bucket = nullptr;
-  Time begin, end;  // Of the bucket: most rows fall into that of their predecessor.
-  for (size_t i = 0; i < time.size(); ++i) {
-    const Time t = time[i];
-    if (bucket == nullptr || t < begin || t >= end) {
-      if (t < from_ || t >= to_) continue;
-      const int64_t at = (t - from_).count() / step_us_;
-      bucket = &buckets_[static_cast<size_t>(at)];
-      begin = from_ + Duration(at * step_us_);
-      end = std::min(begin + Duration(step_us_), to_);
-    }
-    ++bucket->count;
-    if (IsBadQuality(quality[i])) {
-      ++bucket->bad;
+  for (size_t i = 0; i < time.size();) {
+    if (time[i] < from_ || time[i] >= to_) {
+      ++i;
       continue;
     }
-    const double v = value[i];
-    if (!std::isfinite(v)) continue;
-    if (bucket->good++ == 0) {
-      *bucket = {t, t, v, v, v, v, v, 1, bucket->count, bucket->bad};
-      continue;
-    }
-    bucket->sum += v;
-    bucket->min = std::min(bucket->min, v);
-    bucket->max = std::max(bucket->max, v);
-    if (t < bucket->first_time) bucket->first_time = t, bucket->first = v;
-    if (t >= bucket->last_time) bucket->last_time = t, bucket->last = v;
+    // Most rows fall into the bucket of their predecessor: they are taken as one stretch.
+    const int64_t at = (time[i] - from_).count() / step_us_;
+    const Time begin = from_ + Duration(at * step_us_),
+               end = std::min(begin + Duration(step_us_), to_);
+    size_t behind = i + 1;
+    while (behind < time.size() && time[behind] >= begin && time[behind] < end) ++behind;
+    AddTo(buckets_[static_cast<size_t>(at)], time.subspan(i, behind - i),
+          value.subspan(i, behind - i), quality.subspan(i, behind - i));
+    i = behind;
   }
+}
+
+void TrendFold::AddTo(Bucket& bucket, std::span<const Time> time, std::span<const double> value,
+                      std::span<const uint32_t> quality) {
+  Bucket b = bucket;  // In registers.
+  b.count += time.size();
+  for (size_t i = 0; i < time.size(); ++i) {
+    const double v = value[i];
+    const bool is_bad = IsBadQuality(quality[i]);
+    b.bad += is_bad ? 1 : 0;
+    if (is_bad || !std::isfinite(v)) continue;
+    ++b.good;
+    b.sum += v;
+    b.min = v < b.min ? v : b.min;
+    b.max = v > b.max ? v : b.max;
+    if (time[i] < b.first_time) b.first_time = time[i], b.first = v;
+    if (time[i] >= b.last_time) b.last_time = time[i], b.last = v;
+  }
+  bucket = b;
 }
 
 std::vector<TrendBucket> TrendFold::Finish() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -23,10 +24,14 @@ class TrendFold {
 
  private:
   struct Bucket {
-    Time first_time, last_time;
-    double first = 0, last = 0, min = 0, max = 0, sum = 0;
+    Time first_time = Time::max(), last_time = Time::min();
+    double first = 0, last = 0, sum = 0;
+    double min = std::numeric_limits<double>::infinity(), max = -min;
     uint64_t good = 0, count = 0, bad = 0;
   };
+  static void AddTo(Bucket& bucket, std::span<const Time> time, std::span<const double> value,
+                    std::span<const uint32_t> quality);
+
   Time from_, to_;
   int64_t step_us_;
   std::vector<Bucket> buckets_;

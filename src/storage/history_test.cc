@@ -53,7 +53,8 @@ class HistoryTest : public ::testing::Test {
     for (const Row& row : rows) {
       point.push_back(PointId{row.point});
       source.push_back(row.time);
-      ingest.push_back(std::min(row.time, Time::max() - seconds(1)) + std::chrono::milliseconds(20));
+      ingest.push_back(std::min(row.time, Time::max() - seconds(1)) +
+                       std::chrono::milliseconds(20));
       value.push_back(row.value);
       quality.push_back(row.quality);
     }
