@@ -29,7 +29,7 @@ struct HistoryRun {
   uint64_t seed = 1;
   Time start{};
   double hours = 8;
-  Duration report_interval = std::chrono::seconds(120);
+  Duration report_interval = std::chrono::seconds(96);
   FaultRates rates = {.early_fault = false, .repair_chance = 0.6};
 };
 

@@ -37,7 +37,7 @@ TEST(HistoryTest, IsTheSameForTheSameSeed) {
 TEST(HistoryTest, ReportsLikeTheSocketsDo) {
   std::map<std::string, int> counts;
   RunHistory(
-      {.seed = 1, .start = kStart, .hours = 1},
+      {.seed = 1, .start = kStart, .hours = 1, .report_interval = std::chrono::seconds(120)},
       [&](const Reading& reading) {
         ++counts[reading.path];
         if (!reading.waveform.empty()) {

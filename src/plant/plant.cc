@@ -173,7 +173,7 @@ class Factory final : public Plant, public Floor {
 }  // namespace
 
 Duration ReportInterval(double speed) {
-  const auto whole = static_cast<int64_t>(std::llround(std::clamp(speed, 2.0, 120.0)));
+  const auto whole = static_cast<int64_t>(std::llround(std::clamp(0.8 * speed, 2.0, 96.0)));
   return seconds(whole / 2 * 2);
 }
 

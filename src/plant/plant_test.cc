@@ -152,11 +152,11 @@ TEST(PlantTest, RefusesASpeedThatIsNone) {
   EXPECT_EQ(Plant::Start(options).error().code, Code::kInvalidArgument);
 }
 
-TEST(PlantTest, ReportsOnceARealSecondDownToTwoPlantMinutes) {
+TEST(PlantTest, ReportsMoreThanOnceARealSecondDownToNinetySixPlantSeconds) {
   EXPECT_EQ(ReportInterval(1), std::chrono::seconds(2));
-  EXPECT_EQ(ReportInterval(60), std::chrono::seconds(60));
-  EXPECT_EQ(ReportInterval(120), std::chrono::seconds(120));
-  EXPECT_EQ(ReportInterval(3600), std::chrono::seconds(120));
+  EXPECT_EQ(ReportInterval(60), std::chrono::seconds(48));
+  EXPECT_EQ(ReportInterval(120), std::chrono::seconds(96));
+  EXPECT_EQ(ReportInterval(3600), std::chrono::seconds(96));
 }
 
 TEST(NodeClientTest, AnErrorOfTheNodeCarriesItsDetail) {
