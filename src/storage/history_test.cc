@@ -427,9 +427,9 @@ TEST_F(HistoryTest, FlushesByItselfWhenTheTailIsLong) {
   HistoryOptions options = Options();
   options.tail_rows_max = 100;
   Open(options);
-  AppendSeconds(kStart, 40);
-  EXPECT_GE(history_->flushed_sequence_end(), 99u);
-  EXPECT_EQ(Read("pump-7/flow").size(), 40u);
+  AppendSeconds(kStart, 60);
+  EXPECT_GE(history_->flushed_sequence_end(), 150u);
+  EXPECT_EQ(Read("pump-7/flow").size(), 60u);
 }
 
 TEST_F(HistoryTest, QueriesCountEveryRowOnceWhileFilesAreWrittenAndMerged) {

@@ -252,10 +252,12 @@ Status ParquetHistory::Append(const HistoryColumns& columns) {
     if (skip > 0) RowsRepeated().Add(skip);
     tail_->Append(columns, skip);
     next_sequence_ = std::max(next_sequence_, columns.first_sequence + columns.point.size());
+    // A caller that flushes by itself every flush_every is not forestalled: that would double the
+    // files.
     const auto age = std::chrono::steady_clock::now() - last_flush_;
-    const bool full =
-        tail_->rows() >= options_.tail_rows_max && (!flushing_ || age > std::chrono::seconds(1));
-    due = full || age >= options_.flush_every;
+    const bool long_tail = tail_->rows() > options_.tail_rows_max + options_.tail_rows_max / 2;
+    due = age >= 2 * options_.flush_every ||
+          (long_tail && (!flushing_ || age > std::chrono::seconds(1)));
   }
   if (!due) return {};
   if (const Status flushed = Flush(); !flushed)
