@@ -40,8 +40,10 @@ struct Setting {
 
   // 50 rounds of two classes: 100 trees.
   static const Setting& Get() {
-    static const Setting setting = [] {
-      Setting made;
+    // Never destroyed: XGBoost's own globals would be gone before it.
+    static const Setting& setting = *[] {
+      auto* const setting = new Setting;
+      Setting& made = *setting;
       learning::BoosterOptions options;
       options.classes = 2;
       options.rounds_max = 50;
@@ -56,7 +58,7 @@ struct Setting {
       CHECK(made.forest.trees.size() == 100);
       made.onnx = inference::WriteOnnx(made.forest, {"normal", "fault"}, {}).value();
       made.rows = MakeExamples(3, kRows).features;
-      return made;
+      return setting;
     }();
     return setting;
   }
