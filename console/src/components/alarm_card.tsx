@@ -39,7 +39,7 @@ export function AlarmStatus({ alarm }: { alarm: Alarm }) {
   if (alarm.state === 'normal' || alarm.state === 'cleared_unacknowledged')
     return (
       <span>
-        cleared <TimeText time={alarm.cleared_at ?? alarm.last_change} />, waits for a verdict
+        cleared <TimeText time={alarm.cleared_at ?? alarm.last_change} />, unanswered
       </span>
     );
   if (alarm.state !== 'active_unacknowledged') return <span>{stateWord(alarm.state)}</span>;

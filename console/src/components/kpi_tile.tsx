@@ -41,13 +41,19 @@ export function KpiTile({ kpi, all }: { kpi: Kpi; all: readonly Kpi[] }) {
   );
 }
 
+// "3 alarms that were right" after a bold 3 reads "alarms that were right".
+function withoutNumber(part: KpiPart): string {
+  const number = `${part.value} `;
+  return part.text.startsWith(number) ? part.text.slice(number.length) : part.text;
+}
+
 function Part({ title, part }: { title: string; part: KpiPart | null }) {
   if (!part) return null;
   return (
     <>
       <dt>{title}</dt>
       <dd>
-        <b>{Number.isInteger(part.value) ? `${formatPlain(part.value)} ${unitText(part.unit)}`.trim() : withUnit(part.value, part.unit)}</b> {part.text}
+        <b>{Number.isInteger(part.value) ? `${formatPlain(part.value)} ${unitText(part.unit)}`.trim() : withUnit(part.value, part.unit)}</b> {withoutNumber(part)}
       </dd>
     </>
   );
@@ -67,7 +73,7 @@ export function KpiDefinition({ kpi }: { kpi: Kpi }) {
       <dt>Formula</dt>
       <dd>
         <code>{kpi.formula || 'not stated'}</code>
-        {kpi.reference && <span className="soft"> {kpi.reference}</span>}
+        {kpi.reference && <span className="soft"> {kpi.reference === 'own' ? 'of Penstock, in no standard' : kpi.reference}</span>}
       </dd>
       <Part title="Numerator" part={kpi.numerator} />
       <Part title="Denominator" part={kpi.denominator} />
@@ -94,7 +100,8 @@ export function KpiEvents({ name, asset }: { name: string; asset: string | undef
   if (!data && loading) return <Loading lines={4} />;
   if (!data) return <ProblemNote problem={problem} retry={reload} />;
   if (data.items.length === 0) return <Empty title="No event yet">The figure moves with the first one.</Empty>;
-  const columns = [...new Set(data.items.flatMap((item) => Object.keys(item)))].slice(0, 8);
+  const filled = data.items.flatMap((item) => Object.keys(item).filter((key) => item[key] !== null && item[key] !== ''));
+  const columns = [...new Set(filled)].sort((a, b) => columnRank(a) - columnRank(b)).slice(0, 8);
   return (
     <div className="scroll">
       <table>
@@ -112,7 +119,7 @@ export function KpiEvents({ name, asset }: { name: string; asset: string | undef
             <tr key={index}>
               {columns.map((column) => (
                 <td key={column}>
-                  <Cell value={item[column]} />
+                  <Cell column={column} value={item[column]} />
                 </td>
               ))}
             </tr>
@@ -123,7 +130,17 @@ export function KpiEvents({ name, asset }: { name: string; asset: string | undef
   );
 }
 
-function Cell({ value }: { value: unknown }) {
+// Objects come with their keys in any order: what and when first, who and why last.
+const COLUMNS = ['alarm', 'title', 'thing', 'raised', 'from', 'to', 'at', 'state', 'cause', 'kind', 'counts_as', 'counts as', 'reason', 'actor', 'note', 'trace'];
+function columnRank(column: string): number {
+  const index = COLUMNS.indexOf(column);
+  return index < 0 ? COLUMNS.length : index;
+}
+
+function Cell({ column, value }: { column: string; value: unknown }) {
+  if (value === null || value === '') return null;
+  if (column === 'trace' && typeof value === 'string') return <Link href={`/traces/${value}`}>{value.slice(0, 8)}…</Link>;
+  if (column === 'cause' && typeof value === 'string') return <>{words(value)}</>;
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return <TimeText time={value} />;
   if (typeof value === 'string' && /^A-\d+$/.test(value)) return <Link href={`/alarms/${value}`}>{value}</Link>;
   return <>{brief(value)}</>;

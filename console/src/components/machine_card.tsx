@@ -1,8 +1,9 @@
 // A machine: its state and a few points in their normal band. An outline says that an alarm is on it.
 import type { Alarm, Asset, Point } from '../api';
 import { isActive, isUnacknowledged, PRIORITY_WORD } from '../lib/alarms';
-import { blamed, pickPoints } from '../lib/points';
+import { blamed, pickPoints, tellsState } from '../lib/points';
 import { useConnection } from '../live/store';
+import { runs } from '../lib/assets';
 import { assetHref, Link } from '../router';
 import { PointRow } from './point_row';
 import { PRIORITY_CLASS } from './priority';
@@ -32,13 +33,11 @@ export function MachineCard({ asset, points, alarms, selected, onSelect, limit =
           </Link>
         </h3>
         <span className="state">
-          {lost ? 'stale, ' : ''}
-          {asset.state}
-          {urgent ? `, alarm ${urgent.priority} ${PRIORITY_WORD[urgent.priority].toLowerCase()}` : answered ? ', alarm acknowledged' : ''}
+          {[lost ? 'stale' : '', tellsState(points) || asset.state !== 'unknown' ? asset.state : '', urgent ? `alarm ${urgent.priority} ${PRIORITY_WORD[urgent.priority].toLowerCase()}` : answered ? 'alarm acknowledged' : ''].filter(Boolean).join(', ')}
         </span>
       </div>
       {shown.map((point) => (
-        <PointRow key={point.path} point={point} alarmed={urgent && red.has(point.property) ? PRIORITY_CLASS[urgent.priority] as 'high' | 'med' | 'low' : null} selected={selected === point.path} onSelect={onSelect} />
+        <PointRow key={point.path} point={point} runs={runs(asset.state)} alarmed={urgent && red.has(point.property) ? PRIORITY_CLASS[urgent.priority] as 'high' | 'med' | 'low' : null} selected={selected === point.path} onSelect={onSelect} />
       ))}
       {points.length === 0 && <p className="soft">No points yet.</p>}
       {points.length > shown.length && (

@@ -2,10 +2,10 @@
 // word as well as by colour, and coloured only while an unanswered alarm names it.
 import { memo } from 'react';
 import type { Point } from '../api';
-import { formatValue } from '../lib/format';
-import { gauge, isGood, isWaveform, pointLabel, qualityText, standing } from '../lib/points';
+import { formatCount, formatValue, unitText } from '../lib/format';
+import { gauge, isGood, pointLabel, qualityText, standing } from '../lib/points';
 import { clockText } from '../lib/time';
-import { sparkPath } from '../lib/trend';
+import { sparkGap, sparkPath } from '../lib/trend';
 import { useConnection, useLiveValue } from '../live/store';
 
 export interface Reading {
@@ -38,6 +38,7 @@ export function ReadingText({ point, reading }: { point: Point; reading: Reading
 // Switches come as 0 and 1.
 function readingValue(point: Point, reading: Reading): string {
   if (point.type === 'boolean' && typeof reading.value === 'number') return formatValue(reading.value !== 0);
+  if (point.type === 'integer' && typeof reading.value === 'number') return `${formatCount(reading.value)} ${unitText(point.unit)}`.trim();
   return formatValue(reading.value, point.unit);
 }
 
@@ -54,15 +55,16 @@ const MARK = { above: '▲', below: '▼', normal: '', unknown: '' } as const;
 
 interface Props {
   point: Point;
+  runs: boolean; // The normal band is that of a running machine; one that stands still is not abnormal for it.
   alarmed: 'high' | 'med' | 'low' | null;
   selected: boolean;
   onSelect: (point: Point) => void;
 }
 
-export const PointRow = memo(function PointRow({ point, alarmed, selected, onSelect }: Props) {
+export const PointRow = memo(function PointRow({ point, runs, alarmed, selected, onSelect }: Props) {
   const reading = useReading(point);
   const good = isGood(reading.quality);
-  const at = good ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
+  const at = good && runs ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
   const classes = ['pt', alarmed && at !== 'normal' ? `bad ${alarmed}` : '', at === 'above' || at === 'below' ? 'off' : '', reading.stale || (!good && reading.quality !== null) ? 'stale' : ''];
   return (
     <button type="button" className={classes.filter(Boolean).join(' ')} aria-pressed={selected} onClick={() => onSelect(point)} title={readingTitle(point, reading, reading.time ?? 0)} data-point={point.path}>
@@ -76,7 +78,7 @@ export const PointRow = memo(function PointRow({ point, alarmed, selected, onSel
         <ReadingText point={point} reading={reading} />
       </b>
       <GaugeBar point={point} value={good ? reading.value : null} />
-      <Spark values={point.spark} wave={isWaveform(point)} />
+      <Spark values={point.spark} />
     </button>
   );
 });
@@ -92,9 +94,11 @@ export function GaugeBar({ point, value }: { point: Point; value: unknown }) {
   );
 }
 
-const Spark = memo(function Spark({ values }: { values: (number | null)[] | undefined; wave: boolean }) {
+export const Spark = memo(function Spark({ values }: { values: (number | null)[] | undefined }) {
+  const gap = values ? sparkGap(values, 44) : 0;
   return (
     <svg className="spark" viewBox="0 0 44 20" preserveAspectRatio="none" aria-hidden="true">
+      {gap > 1 && <path className="none" d={`M0 18H${gap}`} />}
       {values && <path d={sparkPath(values, 44, 20)} fill="none" stroke="currentColor" strokeWidth="1.2" />}
     </svg>
   );

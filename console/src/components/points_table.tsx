@@ -5,19 +5,21 @@ import { isUnacknowledged } from '../lib/alarms';
 import { formatNumber, unitText } from '../lib/format';
 import { blamed, isGood, pointLabel, qualityText, standing } from '../lib/points';
 import { clockText } from '../lib/time';
-import { sparkPath } from '../lib/trend';
-import { GaugeBar, ReadingText, readingTitle, useReading } from './point_row';
+import { GaugeBar, ReadingText, readingTitle, Spark, useReading } from './point_row';
+import { PRIORITY_CLASS } from './priority';
 import { Empty } from './problem';
 
 interface Props {
+  runs: boolean;
   points: readonly Point[];
   alarms: readonly Alarm[];
   selected: string | null;
   onSelect: (point: Point) => void;
 }
 
-export function PointsTable({ points, alarms, selected, onSelect }: Props) {
-  const red = new Set(alarms.filter(isUnacknowledged).flatMap((alarm) => [...blamed(alarm)]));
+export function PointsTable({ points, runs, alarms, selected, onSelect }: Props) {
+  // The most urgent alarm comes first, so it is written last and its colour wins.
+  const red = new Map(alarms.filter(isUnacknowledged).reverse().flatMap((alarm) => [...blamed(alarm)].map((name) => [name, PRIORITY_CLASS[alarm.priority]] as const)));
   if (points.length === 0) return <Empty title="No points">The Thing Description names no property.</Empty>;
   return (
     <div className="scroll">
@@ -41,7 +43,7 @@ export function PointsTable({ points, alarms, selected, onSelect }: Props) {
         </thead>
         <tbody>
           {points.map((point) => (
-            <Row key={point.path} point={point} red={red.has(point.property)} selected={point.path === selected} onSelect={onSelect} />
+            <Row key={point.path} point={point} runs={runs} red={red.get(point.property) ?? null} selected={point.path === selected} onSelect={onSelect} />
           ))}
         </tbody>
       </table>
@@ -51,14 +53,14 @@ export function PointsTable({ points, alarms, selected, onSelect }: Props) {
 
 const MARK = { above: '▲ ', below: '▼ ', normal: '', unknown: '' } as const;
 
-function Row({ point, red, selected, onSelect }: { point: Point; red: boolean; selected: boolean; onSelect: (point: Point) => void }) {
+function Row({ point, runs, red, selected, onSelect }: { point: Point; runs: boolean; red: string | null; selected: boolean; onSelect: (point: Point) => void }) {
   const reading = useReading(point);
   const now = usePlantNow();
   const good = isGood(reading.quality);
-  const at = good ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
-  const band = point.normal_low !== null && point.normal_high !== null;
+  const at = good && runs ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
+  const band = point.type !== 'boolean' && point.normal_low !== null && point.normal_high !== null;
   return (
-    <tr className={[selected ? 'selected' : '', (!good && reading.quality !== null) || reading.stale ? 'stale' : '', red && at !== 'normal' ? 'bad' : ''].filter(Boolean).join(' ')} title={readingTitle(point, reading, now)} data-point={point.path}>
+    <tr className={[selected ? 'selected' : '', (!good && reading.quality !== null) || reading.stale ? 'stale' : '', red && at !== 'normal' && runs ? `bad ${red}` : ''].filter(Boolean).join(' ')} title={readingTitle(point, reading, now)} data-point={point.path}>
       <th scope="row">
         <button type="button" className="link plain" aria-pressed={selected} onClick={() => onSelect(point)}>
           {pointLabel(point)}
@@ -73,11 +75,9 @@ function Row({ point, red, selected, onSelect }: { point: Point; red: boolean; s
       <td className="gauge-cell">
         <GaugeBar point={point} value={good ? reading.value : null} />
       </td>
-      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}`.trim() : 'not known'}</td>
+      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}`.trim() : point.type === 'boolean' ? '' : 'not known'}</td>
       <td className="wide-only">
-        <svg className="spark" viewBox="0 0 44 20" preserveAspectRatio="none" aria-hidden="true">
-          {point.spark && <path d={sparkPath(point.spark, 44, 20)} fill="none" stroke="currentColor" strokeWidth="1.2" />}
-        </svg>
+        <Spark values={point.spark} />
       </td>
       <td className="soft">{reading.stale ? 'stale' : qualityText(reading.quality)}</td>
       <td className="soft wide-only">{reading.time === null ? 'never' : clockText(reading.time, now, true)}</td>

@@ -82,7 +82,7 @@ function Nav() {
   );
 }
 
-const THEME_WORD = { system: 'as the system', light: 'light', dark: 'dark' } as const;
+const THEME_WORD = { system: 'system', light: 'light', dark: 'dark' } as const;
 
 function Foot() {
   const { session, leave } = useSession();

@@ -8,6 +8,7 @@ export interface Column<T> {
   title: string;
   show: (item: T) => ReactNode;
   num?: boolean;
+  whole?: boolean; // Never broken over lines.
 }
 
 interface Props<T> {
@@ -41,7 +42,7 @@ export function ListTable<T>({ list, columns, rowKey, empty, hint, extra = [] }:
             {items.map((item, index) => (
               <tr key={rowKey(item, index)}>
                 {columns.map((column) => (
-                  <td key={column.title} className={column.num ? 'num' : ''}>
+                  <td key={column.title} className={column.num ? 'num' : column.whole ? 'whole' : ''}>
                     {column.show(item)}
                   </td>
                 ))}

@@ -4,9 +4,9 @@ import { api, Problem, type Trend as TrendAnswer, type TrendRow } from '../api';
 import { usePlantNow, useWidth } from '../hooks';
 import { withUnit, formatNumber, unitText } from '../lib/format';
 import type { Mark } from '../lib/marks';
-import { isGood } from '../lib/points';
+import { isCounter, isGood, rateUnit } from '../lib/points';
 import { clockText, isoTime, periodText } from '../lib/time';
-import { appendLive, decimate, RANGES, toSeries, valueRange, type RangeId } from '../lib/trend';
+import { appendLive, decimate, RANGES, toRate, toSeries, valueRange, type RangeId } from '../lib/trend';
 import { plantTime } from '../live/state';
 import { live, useConnection, useLiveValue } from '../live/store';
 import { useIsDark } from '../theme';
@@ -22,6 +22,7 @@ interface Props {
   marks?: readonly Mark[];
   height?: number;
   start?: View;
+  rateBand?: { low: number; high: number } | null; // Normal band of a counter's rate.
 }
 
 const spanOf = (range: RangeId) => RANGES.find((r) => r.id === range)?.ms ?? RANGES[1].ms;
@@ -30,6 +31,9 @@ const NO_MARKS: readonly Mark[] = [];
 function windowOf(view: View, now: number): { from: number; to: number } {
   return view.kind === 'live' ? { from: now - spanOf(view.range), to: now } : { from: view.from, to: view.to };
 }
+
+const MINUTE = 60_000;
+const RATE_WINDOW = 10 * MINUTE;
 
 interface Loaded {
   answer: TrendAnswer;
@@ -68,13 +72,37 @@ function useTrendRows(path: string, view: View, width: number, waveform: boolean
   return { loaded, setLoaded, problem };
 }
 
-export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, start }: Props) {
-  const [view, setView] = useState<View>(start ?? { kind: 'live', range: '8h' });
+// A counter is shown as its rate.
+function asRate(loaded: Loaded, band: { low: number; high: number } | null): Loaded {
+  const answer = { ...loaded.answer, unit: rateUnit(loaded.answer.unit), normal_low: band?.low ?? null, normal_high: band?.high ?? null };
+  return { ...loaded, answer, rows: toRate(loaded.rows, Math.max(RATE_WINDOW, 4 * loaded.bucket)) };
+}
+
+// A trend opens on what there is: where the node has not recorded the first part of the window, that part is left out.
+function fitted(view: View, loaded: Loaded, now: number): View {
+  const first = loaded.rows[0]?.[0];
+  const { from, to } = windowOf(view, now);
+  if (first === undefined || first < from + (to - from) / 4) return view;
+  if (view.kind === 'live') return first > now - spanOf('1h') ? { kind: 'live', range: '1h' } : view;
+  return { kind: 'fixed', from: Math.min(first - MINUTE, to - 30 * MINUTE), to };
+}
+
+export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, start, rateBand = null }: Props) {
+  const [opened] = useState<View>(start ?? { kind: 'live', range: '8h' });
+  const [view, setView] = useState<View>(opened);
   const [table, setTable] = useState(false);
   const [box, width] = useWidth<HTMLDivElement>();
   const hover = useRef<HTMLSpanElement>(null);
   const { loaded: any, setLoaded, problem } = useTrendRows(path, view, width, waveform);
-  const loaded = any?.answer.path === path ? any : null;
+  const raw = any?.answer.path === path ? any : null;
+  const counter = isCounter(path.slice(path.indexOf('/') + 1));
+  const loaded = useMemo(() => (raw && counter ? asRate(raw, rateBand) : raw), [raw, counter, rateBand]);
+  const isLoaded = raw !== null;
+  useEffect(() => {
+    if (isLoaded && raw) setView((now) => (now === opened ? fitted(now, raw, plantTime(live.get(), Date.now())) : now));
+    // Only once, with the first answer; what the viewer chooses later stays.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [isLoaded]);
   const samples = waveform && loaded?.answer.of !== 'rms';
   useLiveTail(path, view, samples, setLoaded);
   const now = usePlantNow();
@@ -107,7 +135,7 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
     action();
   };
   const unit = unitText(loaded?.answer.unit);
-  const name = `${title}${waveform ? (samples ? ', samples' : ' RMS') : ''}${unit ? `, ${unit}` : ''}`;
+  const name = `${title}${waveform ? (samples ? ', samples' : ' RMS') : counter ? ' rate' : ''}${unit ? `, ${unit}` : ''}`;
   return (
     <section className="panel trend" aria-label={`Trend of ${name}`} data-trend={path}>
       <div className="head">

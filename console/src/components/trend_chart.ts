@@ -7,7 +7,6 @@ import type { Mark } from '../lib/marks';
 import type { Series } from '../lib/trend';
 import { cssColor } from '../theme';
 
-
 export interface ChartInput {
   series: Series;
   from: number; // ms
@@ -31,6 +30,8 @@ interface Colors {
   line: string;
   band: string;
   high: string;
+  med: string;
+  low: string;
 }
 
 const FONT = '11px Inter, "DejaVu Sans", system-ui, sans-serif';
@@ -40,7 +41,11 @@ const readColors = (): Colors => ({
   line: cssColor('--line'),
   band: cssColor('--band'),
   high: cssColor('--high'),
+  med: cssColor('--med'),
+  low: cssColor('--low'),
 });
+
+const PRIORITY_COLOR = { 1: 'high', 2: 'med', 3: 'low' } as const;
 
 const two = (n: number) => String(n).padStart(2, '0');
 
@@ -96,7 +101,7 @@ export class TrendChart {
       width,
       height,
       legend: { show: false },
-      padding: [14, 8, 0, 0],
+      padding: [14, 18, 0, 0],
       scales: { x: { time: true }, y: { range: () => this.input.range } },
       cursor: {
         y: false,
@@ -106,7 +111,7 @@ export class TrendChart {
       },
       axes: [
         axis({ grid: { show: false }, size: 26, space: 70, values: (_, splits, __, ___, step) => splits.map((s) => axisText(s, step)) }),
-        axis({ grid: { stroke: () => this.colors.line, width: 0.6 }, size: 40, gap: 4, space: 34, values: (_, splits) => splits.map((v) => formatNumber(v, decimalsFor(splits))) }),
+        axis({ grid: { stroke: () => this.colors.line, width: 0.6 }, size: (u, labels) => this.labelWidth(u, labels), gap: 4, space: 34, values: (_, splits) => splits.map((v) => formatNumber(v, decimalsFor(splits))) }),
       ],
       series: [{}, { stroke: () => this.colors.ink, width: 1.5, points: { show: false }, spanGaps: false }],
       hooks: {
@@ -116,6 +121,15 @@ export class TrendChart {
         setCursor: [(u) => events.onHover(this.hoverText(u))],
       },
     };
+  }
+
+  // As wide as its widest label, so that none is cut; never narrower than usual, so that charts stand in line.
+  private labelWidth(u: uPlot, labels: string[] | null): number {
+    u.ctx.save();
+    u.ctx.font = FONT;
+    const widest = Math.max(0, ...(labels ?? []).map((label) => u.ctx.measureText(label).width));
+    u.ctx.restore();
+    return Math.max(40, Math.ceil(widest) + 8);
   }
 
   private takeSelection(u: uPlot, events: ChartEvents) {
@@ -180,19 +194,23 @@ export class TrendChart {
     const ratio = uPlot.pxRatio;
     ctx.save();
     ctx.font = FONT.replace(/^(\d+)px/, (_, px: string) => `${Number(px) * ratio}px`);
-    for (const mark of this.input.marks) {
+    let taken = -Infinity; // Where the last label ends: a label that would lie on it is left out, its line stays.
+    for (const mark of [...this.input.marks].sort((a, b) => a.time - b.time)) {
       if (mark.time < this.input.from || mark.time > this.input.to) continue;
       const x = Math.round(u.valToPos(mark.time / 1000, 'x', true));
-      ctx.strokeStyle = ctx.fillStyle = mark.abnormal ? this.colors.high : this.colors.soft;
+      ctx.strokeStyle = ctx.fillStyle = mark.priority ? this.colors[PRIORITY_COLOR[mark.priority]] : this.colors.soft;
       ctx.lineWidth = ratio;
       ctx.setLineDash([4 * ratio, 3 * ratio]);
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      const roomRight = bbox.left + bbox.width - x > ctx.measureText(mark.label).width + 8 * ratio;
-      ctx.textAlign = roomRight ? 'left' : 'right';
-      ctx.fillText(mark.label, x + (roomRight ? 4 : -4) * ratio, bbox.top - 3 * ratio);
+      const wide = ctx.measureText(mark.label).width + 8 * ratio;
+      const left = x + wide > bbox.left + bbox.width ? x - wide : x;
+      if (left < taken) continue;
+      taken = left + wide;
+      ctx.textAlign = 'left';
+      ctx.fillText(mark.label, left + 4 * ratio, bbox.top - 3 * ratio);
     }
     ctx.restore();
   }

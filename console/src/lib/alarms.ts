@@ -60,7 +60,8 @@ export function codeOf(cause: string): string {
 // "Seizure within 4 to 9 days. Plan replacement within 8 h."
 export function advice(alarm: Alarm): string {
   const parts: string[] = [];
-  if (alarm.consequence) parts.push(`${sentence(alarm.consequence).replace(/\.$/, '')}.`);
+  if (alarm.consequence.toLowerCase() === 'unknown') parts.push('Consequence unknown.');
+  else if (alarm.consequence) parts.push(`${sentence(alarm.consequence).replace(/\.$/, '')}.`);
   if (alarm.response) {
     const within = alarm.respond_within_s ? ` within ${formatDuration(alarm.respond_within_s)}` : '';
     parts.push(`${sentence(alarm.response).replace(/\.$/, '')}${within}.`);
@@ -68,10 +69,10 @@ export function advice(alarm: Alarm): string {
   return parts.join(' ');
 }
 
-// How long there is; negative: overdue. Null when nothing has to be done any more or no time was set.
+// How long there is; negative: overdue. Null when it is answered or has cleared, or no time was set.
 export function secondsLeft(alarm: Alarm, now: number): number | null {
   const raised = parseTime(alarm.raised);
-  if (raised === null || !alarm.respond_within_s || alarm.verdict || alarm.state === 'normal') return null;
+  if (raised === null || !alarm.respond_within_s || alarm.verdict || !isActive(alarm)) return null;
   return alarm.respond_within_s - (now - raised) / 1000;
 }
 

@@ -1,5 +1,5 @@
 // The ISA-95 tree as the plant page shows it: machines by the line they stand in.
-import type { Asset } from '../api';
+import type { Asset, MachineState } from '../api';
 import { sentence, words } from './format';
 
 export interface Line {
@@ -38,4 +38,9 @@ export function wayTo(path: string, assets: readonly Asset[]): { text: string; p
     const own = parts.slice(0, index + 1).join('/');
     return { text: part, path: assets.some((asset) => asset.path === own) ? own : null };
   });
+}
+
+// Whether the machine does what its normal band is about. What nobody knows is taken as running: rather a mark too many.
+export function runs(state: MachineState): boolean {
+  return state === 'running' || state === 'unknown';
 }

@@ -93,6 +93,11 @@ export function sentence(text: string): string {
   return trimmed === '' ? '' : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
 }
 
+// Stages are written "idea -> pilot" in files.
+export function arrows(text: string): string {
+  return text.replace(/\s*->\s*/g, ' → ');
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { anAlarm, aPoint } from '../test_data';
-import { blamed, featureText, gauge, isWaveform, pickPoints, pointLabel, propertyOf, qualityText, standing } from './points';
+import { blamed, evidencePoint, featureText, gauge, isCounter, isWaveform, pickPoints, pointLabel, propertyOf, qualityText, rateBand, rateUnit, standing, tellsState } from './points';
+
+const because = (feature: string, contribution: number) => ({ feature, value: 1, unit: '1', normal_low: null, normal_high: null, contribution });
 
 describe('normal band', () => {
   it('says where a value stands', () => {
@@ -52,13 +54,37 @@ describe('a machine card', () => {
   it('shows measured values before switches and counters, in their own order', () => {
     expect(pickPoints(points, new Set(), 3).map((p) => p.property)).toEqual(['flow', 'motor_current', 'seal_pot_level']);
   });
-  it('always shows what an alarm names', () => {
-    const because = [{ feature: 'good_count.slope', value: 1, unit: '1', normal_low: null, normal_high: null, contribution: 2 }];
-    const named = blamed(anAlarm({ because }));
-    expect(pickPoints(points, named, 2).map((p) => p.property)).toEqual(['flow', 'good_count']);
+  it('always shows what an alarm names, but no counter', () => {
+    const named = blamed(anAlarm({ because: [because('good_count.slope', 3), because('seal_pot_level.mean', 2)] }));
+    expect(pickPoints(points, named, 2).map((p) => p.property)).toEqual(['flow', 'seal_pot_level']);
   });
   it('does not blame what speaks against the cause', () => {
-    const because = [{ feature: 'flow.mean', value: 1, unit: '1', normal_low: null, normal_high: null, contribution: -2 }];
-    expect(blamed(anAlarm({ because })).size).toBe(0);
+    expect(blamed(anAlarm({ because: [because('flow.mean', -2)] })).size).toBe(0);
+  });
+  it('says a state only where a point tells one', () => {
+    expect(tellsState(points)).toBe(true);
+    expect(tellsState([aPoint({ property: 'humidity' })])).toBe(false);
+  });
+});
+
+describe('evidence', () => {
+  const points = ['reject_count', 'flow', 'motor_current'].map((property) => aPoint({ property }));
+  const alarm = (...reasons: [string, number][]) => anAlarm({ because: reasons.map(([feature, amount]) => because(feature, amount)) });
+  it('is the strongest reason, rather a measured value than a counter', () => {
+    expect(evidencePoint(points, [alarm(['reject_count.slope', 9], ['flow.mean', 1], ['motor_current.mean', 0.5])])?.property).toBe('flow');
+    expect(evidencePoint(points, [alarm(['reject_count.slope', 9], ['flow.mean', -1])])?.property).toBe('reject_count');
+  });
+  it('comes from the next alarm when the first names nothing that is there', () => {
+    expect(evidencePoint(points, [alarm(['gone.mean', 2]), alarm(['motor_current.mean', 1])])?.property).toBe('motor_current');
+    expect(evidencePoint(points, [])).toBeNull();
+  });
+  it('has the band of a rate from the model that looked at the slope', () => {
+    const slope = { ...because('reject_count.slope', 9), unit: '/h', normal_low: 44, normal_high: 161 };
+    expect(rateBand([anAlarm({ because: [slope] })], 'reject_count')).toEqual({ low: 44, high: 161 });
+    expect(rateBand([anAlarm({ because: [slope] })], 'good_count')).toBeNull();
+  });
+  it('counts per hour what is counted, and energy as power', () => {
+    expect(['reject_count', 'energy', 'counter', 'bowl_level', 'discount'].map(isCounter)).toEqual([true, true, true, false, false]);
+    expect(['', '1', 'kW.h', 'm3'].map(rateUnit)).toEqual(['/h', '/h', 'kW', 'm3/h']);
   });
 });

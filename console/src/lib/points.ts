@@ -36,7 +36,8 @@ export interface Gauge {
 }
 
 // The scale is the normal band with room on both sides, within the point's own limits; a value beyond sits at the end.
-export function gauge(point: Pick<Point, 'minimum' | 'maximum' | 'normal_low' | 'normal_high'>, value: unknown): Gauge | null {
+export function gauge(point: Pick<Point, 'type' | 'minimum' | 'maximum' | 'normal_low' | 'normal_high'>, value: unknown): Gauge | null {
+  if (point.type === 'boolean') return null;
   const { minimum, maximum, normal_low: low, normal_high: high } = point;
   let from: number;
   let to: number;
@@ -54,6 +55,26 @@ export function gauge(point: Pick<Point, 'minimum' | 'maximum' | 'normal_low' | 
   const share = (v: number) => Math.min(100, Math.max(0, ((v - from) / (to - from)) * 100));
   const at = typeof value === 'number' && Number.isFinite(value) ? Math.min(97, Math.max(1, share(value))) : null;
   return { low: low === null ? 0 : share(low), high: high === null ? 0 : share(high), at };
+}
+
+// What only ever grows: pieces, energy.
+export function isCounter(property: string): boolean {
+  return /(^|_)(count|counter|total|energy)$/.test(property);
+}
+
+// "kW.h" counted is "kW", pieces counted are "/h".
+export function rateUnit(unit: string): string {
+  if (unit === 'kW.h') return 'kW';
+  return unit === '' || unit === '1' ? '/h' : `${unit}/h`;
+}
+
+// The normal band of a counter's rate, if an alarm's model has looked at its slope.
+export function rateBand(alarms: readonly Alarm[], property: string): { low: number; high: number } | null {
+  for (const { because } of alarms) {
+    const slope = because.find((c) => c.feature === `${property}.slope` && c.unit === '/h');
+    if (slope && slope.normal_low !== null && slope.normal_high !== null) return { low: slope.normal_low, high: slope.normal_high };
+  }
+  return null;
 }
 
 // "vibration_de.rms" -> "vibration_de": features are named after their point.
@@ -83,13 +104,30 @@ export function blamed(alarm: Pick<Alarm, 'because'>): Set<string> {
   return new Set(alarm.because.slice(0, 3).filter((c: Contribution) => c.contribution > 0).map((c) => propertyOf(c.feature)));
 }
 
+// The point that shows best what is wrong: of the first of these alarms that names one, the strongest reason that is
+// not a counter, else the strongest.
+export function evidencePoint<P extends Pick<Point, 'thing' | 'property'>>(points: readonly P[], alarms: readonly Alarm[]): P | null {
+  for (const alarm of alarms) {
+    const named = [...blamed(alarm)].flatMap((name) => points.find((p) => p.thing === alarm.thing && p.property === name) ?? []);
+    const best = named.find((p) => !isCounter(p.property)) ?? named[0];
+    if (best) return best;
+  }
+  return null;
+}
+
+// Whether a thing has a point that tells what state its machine is in; a weather station has none.
+export function tellsState(points: readonly Pick<Point, 'property' | 'type'>[]): boolean {
+  return points.some((p) => p.type === 'boolean' || /(^|_)(state|running)$/.test(p.property));
+}
+
 // The few points of a machine's card, always in the order of the thing, so that nothing jumps: those that an alarm
 // names come in first, then numbers with a normal band, then other numbers; switches and counters are for the page.
 export function pickPoints(points: readonly Point[], named: ReadonlySet<string>, limit: number): Point[] {
   const weight = (point: Point): number => {
+    if (isCounter(point.property)) return 3;
     if (named.has(point.property)) return 0;
     if (point.type === 'boolean' || point.type === 'string') return 4;
-    if (/_count$|^energy$|^product$/.test(point.property)) return 3;
+    if (point.property === 'product') return 3;
     if (isWaveform(point)) return 1;
     return point.normal_low !== null || point.normal_high !== null ? 1 : 2;
   };

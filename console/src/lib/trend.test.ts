@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TrendRow } from '../api';
-import { appendLive, decimate, gapLimit, sparkPath, toSeries, valueRange } from './trend';
+import { appendLive, decimate, gapLimit, sparkGap, sparkPath, toRate, toSeries, valueRange } from './trend';
 
 const flat = (t: number, v: number | null, bad = 0): TrendRow => [t, v, v, v, v, 1, bad];
 
@@ -61,7 +61,23 @@ describe('live values', () => {
   });
 });
 
+describe('a counter', () => {
+  const HOUR = 3_600_000;
+  it('is its rate per hour over a while before', () => {
+    const rows = toRate([flat(0, 100), flat(HOUR / 2, 150), flat(HOUR, 250), flat(2 * HOUR, 250)], HOUR);
+    expect(rows.map((row) => [row[0], row[4]])).toEqual([[HOUR / 2, 100], [HOUR, 150], [2 * HOUR, 0]]);
+  });
+  it('has no rate where it was reset', () => {
+    expect(toRate([flat(0, 100), flat(HOUR, 3)], HOUR)[0]?.[4]).toBeNull();
+  });
+});
+
 describe('ranges and sparks', () => {
+  it('say where a spark has no value yet', () => {
+    expect(sparkGap([null, null, 1], 44)).toBe(44);
+    expect(sparkGap([1, null, 2], 44)).toBe(0);
+    expect(sparkGap([null, null], 44)).toBe(44);
+  });
   it('include the normal band', () => {
     const [min, max] = valueRange({ times: [0], values: [5] }, 1, 3);
     expect(min).toBeLessThanOrEqual(1);

@@ -74,6 +74,22 @@ export function toSeries(rows: readonly TrendRow[], bucketMs: number): Series {
   return { times, values };
 }
 
+// A counter says little, its rate says much: rows of a counter -> rows of its rate per hour, each over `windowMs`
+// before it. Where the counter falls, somebody reset it, and there is no rate.
+export function toRate(rows: readonly TrendRow[], windowMs: number): TrendRow[] {
+  const out: TrendRow[] = [];
+  let start = 0;
+  rows.forEach((row, i) => {
+    const [time, , , , last, count, bad] = row;
+    while (start < i && (rows[start] as TrendRow)[0] < time - windowMs) start++;
+    const [since, first] = rows[start] as TrendRow;
+    if (time - since < windowMs / 2) return;
+    const rate = first === null || last === null || last < first ? null : ((last - first) / (time - since)) * HOUR;
+    out.push([time, rate, rate, rate, rate, count, bad]);
+  });
+  return out;
+}
+
 // A live value joins the newest bucket or opens the next one; what has left the window on the left goes.
 export function appendLive(
   rows: readonly TrendRow[],
@@ -112,6 +128,12 @@ export function valueRange(series: Series, low: number | null, high: number | nu
   if (min === max) return [min - Math.max(1, Math.abs(min) * 0.1), max + Math.max(1, Math.abs(max) * 0.1)];
   const air = (max - min) * 0.08;
   return [min >= 0 && min - air < 0 ? 0 : min - air, max + air];
+}
+
+// How much of a little line's width has no value yet, from the left: a dotted line says so.
+export function sparkGap(values: readonly (number | null)[], width: number): number {
+  const first = values.findIndex((v) => v !== null);
+  return ((first < 0 ? values.length - 1 : first) * width) / Math.max(1, values.length - 1);
 }
 
 // A path for the little lines of 8 hours; a missing bucket breaks the line.

@@ -15,7 +15,7 @@ import { usePlantNow } from '../hooks';
 import { advice, leftText, secondsLeft, stateWord, verdictWord } from '../lib/alarms';
 import { formatDuration, sentence, words } from '../lib/format';
 import { marksOf } from '../lib/marks';
-import { isWaveform, propertyOf, shortName } from '../lib/points';
+import { isWaveform, propertyOf, rateBand, shortName } from '../lib/points';
 import { parseTime } from '../lib/time';
 import { useLive } from '../live/store';
 import { assetHref, Link, traceHref } from '../router';
@@ -81,7 +81,7 @@ function Where({ alarm }: { alarm: Alarm }) {
       <div>
         <dt>Time there is</dt>
         <dd>
-          {left === null ? (alarm.verdict ? 'answered' : 'none stated') : leftText(left)}
+          {left === null ? (alarm.verdict ? 'answered' : alarm.cleared_at ? 'it has cleared' : 'none stated') : leftText(left)}
           {alarm.respond_within_s ? <span className="soft">of {formatDuration(alarm.respond_within_s)}</span> : null}
         </dd>
       </div>
@@ -111,19 +111,21 @@ const MINUTE = 60_000;
 // Trends of what the model looked at, around the time the alarm was raised, and the history of the alarm itself.
 function Evidence({ alarm }: { alarm: Alarm }) {
   const points = useResource(`points/${alarm.thing}`, () => api.points({ thing: alarm.thing }));
-  const names = [...new Set(alarm.because.slice(0, 3).map((c) => propertyOf(c.feature)))];
+  const reasons = alarm.because.slice(0, 3);
+  const names = [...new Set([...reasons.filter((c) => c.contribution > 0), ...reasons].map((c) => propertyOf(c.feature)))];
   const shown = names
     .map((name) => points.data?.items.find((p) => p.property === name))
     .filter((p): p is Point => p !== undefined)
     .slice(0, 2);
   const marks = useMemo(() => marksOf([alarm], alarm.thing), [alarm]);
+  const bands = useMemo(() => new Map(alarm.because.map((c) => [propertyOf(c.feature), rateBand([alarm], propertyOf(c.feature))])), [alarm]);
   const raised = parseTime(alarm.raised) ?? 0;
   return (
     <section className="stack" aria-label="Evidence">
       <h2>Evidence</h2>
       {!points.data && <Loading lines={6} label="Loading trends" />}
       {shown.map((point) => (
-        <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} height={150} start={{ kind: 'fixed', from: raised - 240 * MINUTE, to: raised + 30 * MINUTE }} />
+        <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} rateBand={bands.get(point.property) ?? null} height={150} start={{ kind: 'fixed', from: raised - 240 * MINUTE, to: raised + 30 * MINUTE }} />
       ))}
       <div className="panel">
         <h3>What happened to it</h3>

@@ -8,11 +8,11 @@ import { Header } from '../components/shell';
 import { StatesBar } from '../components/states_bar';
 import { Trend } from '../components/trend';
 import { useResource } from '../data/cache';
-import { isActive, isOpen } from '../lib/alarms';
-import { parentOf, titleOf, wayTo } from '../lib/assets';
+import { byUrgency, isActive, isOpen } from '../lib/alarms';
+import { parentOf, runs, titleOf, wayTo } from '../lib/assets';
 import { plural, words } from '../lib/format';
 import { marksOf } from '../lib/marks';
-import { blamed, isWaveform, shortName } from '../lib/points';
+import { evidencePoint, isWaveform, rateBand, shortName, tellsState } from '../lib/points';
 import { alarmHref, assetHref, Link } from '../router';
 import { MachineList } from '../components/machine_list';
 
@@ -46,23 +46,24 @@ function Machine({ asset, thing }: { asset: Asset; thing: string }) {
   const [selected, setSelected] = useState<string | null>(null);
   const list = useMemo(() => points.data?.items ?? [], [points.data]);
   const all = useMemo(() => alarms.data?.items ?? [], [alarms.data]);
-  const named = new Set(all.filter(isActive).flatMap((a) => [...blamed(a)]));
-  const point: Point | undefined = list.find((p) => p.path === selected) ?? list.find((p) => named.has(p.property)) ?? list.find(isWaveform) ?? list[0];
+  const point: Point | undefined = list.find((p) => p.path === selected) ?? evidencePoint(list, all.filter(isActive).sort(byUrgency)) ?? list.find(isWaveform) ?? list[0];
   const marks = useMemo(() => marksOf(all, thing), [all, thing]);
-  const open = all.filter(isOpen);
+  const band = useMemo(() => (point ? rateBand(all, point.property) : null), [all, point]);
+  const open = all.filter(isOpen).sort(byUrgency);
+  const hasStates = tellsState(list);
   return (
     <div className="two asset">
       <div className="stack">
         <div className="panel">
           <div className="head">
             <h2>Points</h2>
-            <span className="state">{asset.state}</span>
+            {hasStates && <span className="state">{asset.state}</span>}
           </div>
           {!points.data && (points.problem ? <ProblemNote problem={points.problem} retry={points.reload} /> : <Loading lines={8} />)}
-          {points.data && <PointsTable points={list} alarms={open} selected={point?.path ?? null} onSelect={(p) => setSelected(p.path)} />}
+          {points.data && <PointsTable points={list} runs={runs(asset.state)} alarms={open} selected={point?.path ?? null} onSelect={(p) => setSelected(p.path)} />}
         </div>
-        {point && <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} />}
-        <StatesBar asset={asset.path} />
+        {point && <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
+        {hasStates && <StatesBar asset={asset.path} />}
       </div>
       <div className="stack">
         <h2>Alarms</h2>

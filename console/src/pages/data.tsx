@@ -50,9 +50,9 @@ const POINT_COLUMNS: Column<Point>[] = [
   { title: 'Point', show: (p) => <Link href={assetHref(p.asset)}>{p.path}</Link> },
   { title: 'Value', num: true, show: (p) => <PointValue point={p} /> },
   { title: 'Quality', show: (p) => <PointQuality point={p} /> },
-  { title: 'Type', show: (p) => (isWaveform(p) ? `waveform, ${formatCount(p.sample_rate_hz)} Hz` : p.type) },
-  { title: 'Limits', show: (p) => (p.minimum === null && p.maximum === null ? 'none' : `${p.minimum === null ? 'any' : formatPlain(p.minimum)} to ${p.maximum === null ? 'any' : formatPlain(p.maximum)} ${unitText(p.unit)}`) },
-  { title: 'Last', show: (p) => <TimeText time={p.time} seconds /> },
+  { title: 'Type', whole: true, show: (p) => (isWaveform(p) ? `waveform, ${formatCount(p.sample_rate_hz)} Hz` : p.type) },
+  { title: 'Limits', whole: true, show: (p) => (p.minimum === null && p.maximum === null ? 'none' : `${p.minimum === null ? 'any' : formatPlain(p.minimum)} to ${p.maximum === null ? 'any' : formatPlain(p.maximum)} ${unitText(p.unit)}`) },
+  { title: 'Last', whole: true, show: (p) => <TimeText time={p.time} seconds /> },
 ];
 
 function Points() {
@@ -61,12 +61,12 @@ function Points() {
 }
 
 const DEVICE_COLUMNS: Column<Device>[] = [
-  { title: 'Device', show: (d) => <b>{d.name}</b> },
-  { title: 'Protocol', show: (d) => d.protocol },
-  { title: 'Address', show: (d) => <code>{d.address}</code> },
-  { title: 'State', show: (d) => (d.state === 'connected' ? 'connected' : <b>{d.state === 'never' ? '○ never came' : '◌ retrying'}</b>) },
-  { title: 'Since', show: (d) => <TimeText time={d.since} /> },
-  { title: 'Last seen', show: (d) => <TimeText time={d.last_seen} seconds /> },
+  { title: 'Device', whole: true, show: (d) => <b>{d.name}</b> },
+  { title: 'Protocol', whole: true, show: (d) => d.protocol },
+  { title: 'Address', whole: true, show: (d) => <code>{d.address}</code> },
+  { title: 'State', whole: true, show: (d) => (d.state === 'connected' ? 'connected' : <b>{d.state === 'never' ? '○ never came' : '◌ retrying'}</b>) },
+  { title: 'Since', whole: true, show: (d) => <TimeText time={d.since} /> },
+  { title: 'Last seen', whole: true, show: (d) => <TimeText time={d.last_seen} seconds /> },
   { title: 'Samples', num: true, show: (d) => formatCount(d.samples) },
   { title: 'Errors', num: true, show: (d) => formatCount(d.errors) },
   { title: 'Last error', show: (d) => d.last_error || 'none' },
@@ -78,7 +78,7 @@ function Devices() {
 }
 
 const QUARANTINE_COLUMNS: Column<Quarantined>[] = [
-  { title: 'At', show: (q) => <TimeText time={q.at} seconds /> },
+  { title: 'At', whole: true, show: (q) => <TimeText time={q.at} seconds /> },
   { title: 'Source', show: (q) => q.source },
   { title: 'Point', show: (q) => q.point || 'not known' },
   { title: 'Rule', show: (q) => q.rule },

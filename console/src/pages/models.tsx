@@ -30,9 +30,44 @@ function featureNames(features: unknown): string[] {
   return (Array.isArray(list) ? list : []).map((f) => (typeof f === 'string' ? f : String((f as { name?: unknown }).name ?? '')));
 }
 
+type ClassMetrics = Record<string, number | undefined>;
+
+function classRows(classes: unknown): [string, ClassMetrics][] {
+  return classes !== null && typeof classes === 'object' ? Object.entries(classes as Record<string, ClassMetrics>) : [];
+}
+
+// How well each class was told apart on episodes that the training had not seen.
+function Classes({ rows }: { rows: readonly [string, ClassMetrics][] }) {
+  return (
+    <div className="scroll">
+      <table className="classes">
+        <thead>
+          <tr>
+            <th scope="col">Held out</th>
+            <th scope="col" className="num">Episodes</th>
+            <th scope="col" className="num">Precision</th>
+            <th scope="col" className="num">Recall</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([name, m]) => (
+            <tr key={name}>
+              <th scope="row">{words(name)}</th>
+              <td className="num">{m['episodes'] === undefined ? '' : `${formatCount(m['episodes_found'])} of ${formatCount(m['episodes'])}`}</td>
+              <td className="num">{formatNumber(m['precision'], 2)}</td>
+              <td className="num">{formatNumber(m['recall'], 2)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 function ModelCard({ model }: { model: Model }) {
   const names = featureNames(model.features);
-  const metrics = Object.entries(model.metrics ?? {});
+  const metrics = Object.entries(model.metrics ?? {}).filter(([name]) => name !== 'classes');
+  const classes = classRows(model.metrics?.['classes']);
   return (
     <section className="panel" aria-label={model.name}>
       <div className="head">
@@ -70,6 +105,7 @@ function ModelCard({ model }: { model: Model }) {
           </>
         )}
       </dl>
+      {classes.length > 0 && <Classes rows={classes} />}
       {names.length > 0 && (
         <details>
           <summary>{names.length} features</summary>

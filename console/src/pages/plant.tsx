@@ -14,8 +14,8 @@ import { isActive, isUnacknowledged } from '../lib/alarms';
 import { linesOf, wayTo } from '../lib/assets';
 import { headline, periodLabel } from '../lib/kpis';
 import { marksOf } from '../lib/marks';
-import { blamed, isWaveform, shortName } from '../lib/points';
-import { words } from '../lib/format';
+import { evidencePoint, isWaveform, rateBand, shortName } from '../lib/points';
+import { arrows, words } from '../lib/format';
 import { assetHref, gateHref, Link } from '../router';
 
 const CARDS = 6;
@@ -39,12 +39,7 @@ function DoFirst() {
 
 // The trend that matters now: what the most urgent alarm names, until somebody picks a point.
 function defaultPoint(points: readonly Point[], alarms: readonly Alarm[]): Point | null {
-  for (const alarm of alarms.filter(isActive)) {
-    const names = [...blamed(alarm)];
-    const named = names.map((n) => points.find((p) => p.thing === alarm.thing && p.property === n)).find(Boolean);
-    if (named) return named;
-  }
-  return points.find(isWaveform) ?? points.find((p) => p.type !== 'boolean') ?? null;
+  return evidencePoint(points, alarms.filter(isActive)) ?? points.find(isWaveform) ?? points.find((p) => p.type !== 'boolean') ?? null;
 }
 
 function Machines() {
@@ -56,6 +51,7 @@ function Machines() {
   const all = useMemo(() => points.data?.items ?? [], [points.data]);
   const point = all.find((p) => p.path === selected) ?? defaultPoint(all, alarms);
   const marks = useMemo(() => marksOf(alarms, point?.thing), [alarms, point?.thing]);
+  const band = useMemo(() => (point ? rateBand(alarms.filter((a) => a.thing === point.thing), point.property) : null), [alarms, point]);
   const select = useMemo(() => (p: Point) => setSelected(p.path), []);
   if (!assets.data || !points.data)
     return (
@@ -82,7 +78,7 @@ function Machines() {
           </div>
         </div>
       ))}
-      {point && <Trend key={point.path} path={point.path} title={titleOfPoint} waveform={isWaveform(point)} marks={marks} />}
+      {point && <Trend key={point.path} path={point.path} title={titleOfPoint} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
     </section>
   );
 }
@@ -109,7 +105,7 @@ function Value() {
           <div className="panel" data-gate={gate.name} data-hold={gate.hold}>
             <h3>
               <Link href={gateHref(first.name, gate.name)} className="plain">
-                {gate.name}, {gate.title}
+                {gate.name}, {arrows(gate.title)}
               </Link>
             </h3>
             <GateBar hold={gate.hold} of={gate.of} />

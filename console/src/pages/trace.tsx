@@ -80,7 +80,7 @@ function StepRow({ step, sinceStart }: { step: Step; sinceStart: number | null }
       </div>
       <div className="step">
         <h3>
-          {sentence(step.stage)} <span className="soft">{MEANING[step.stage]}</span>
+          {step.stage === 'kpi' ? 'KPI' : sentence(step.stage)} <span className="soft">{MEANING[step.stage]}</span>
         </h3>
         <p>{step.text}</p>
         <Detail value={step.detail} />

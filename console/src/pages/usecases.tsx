@@ -7,7 +7,7 @@ import { Header } from '../components/shell';
 import { TimeText } from '../components/time_text';
 import { invalidate, useResource } from '../data/cache';
 import { useAction } from '../hooks';
-import { brief, formatPlain } from '../lib/format';
+import { arrows, brief, formatNumber, formatPlain, unitText, words } from '../lib/format';
 import { gateHref, Link } from '../router';
 import { useSession } from '../session';
 
@@ -29,6 +29,13 @@ export default function UseCasesPage() {
   );
 }
 
+// {"primary": "unplanned_downtime", "unit": "h/month", "target": "-30 %"} as a person says it.
+function kpiLine(kpi: unknown): string {
+  const { primary, unit, target } = (kpi ?? {}) as { primary?: string; unit?: string; target?: string };
+  if (!primary) return brief(kpi);
+  return `${words(primary)}${unit ? `, ${unitText(unit)}` : ''}${target ? `, target ${target}` : ''}`;
+}
+
 function UseCaseCard({ useCase }: { useCase: UseCase }) {
   return (
     <section className="panel" aria-label={useCase.title}>
@@ -37,14 +44,14 @@ function UseCaseCard({ useCase }: { useCase: UseCase }) {
         <dt>Sponsor</dt>
         <dd>{useCase.sponsor}</dd>
         <dt>KPI</dt>
-        <dd>{brief(useCase.kpi)}</dd>
+        <dd>{kpiLine(useCase.kpi)}</dd>
         <dt>Value</dt>
         <dd>{brief(useCase.value)}</dd>
       </dl>
       {useCase.gates.map((gate) => (
         <div key={gate.name} className="gate-line">
           <Link href={gateHref(useCase.name, gate.name)}>
-            {gate.name}, {gate.title}
+            {gate.name}, {arrows(gate.title)}
           </Link>
           <GateBar hold={gate.hold} of={gate.of} />
           <span className="soft">
@@ -62,7 +69,7 @@ export function GatePage({ useCase, gate }: { useCase: string; gate: string }) {
   const known = cases.data?.items.find((c) => c.name === useCase);
   return (
     <>
-      <Header way={[{ text: 'Use cases', href: '/usecases' }, { text: known?.title ?? useCase }]} title={data ? `${data.gate}, ${data.title}` : gate} />
+      <Header way={[{ text: 'Use cases', href: '/usecases' }, { text: known?.title ?? useCase }]} title={data ? `${data.gate}, ${arrows(data.title)}` : gate} />
       <main id="main" className="stack pad">
         {!data && (loading ? <Loading lines={10} /> : <ProblemNote problem={problem} retry={reload} />)}
         {data && <GateView gate={data} sponsor={known?.sponsor ?? 'sponsor'} />}
@@ -90,6 +97,11 @@ function GateView({ gate, sponsor }: { gate: Gate; sponsor: string }) {
   );
 }
 
+// What a query found; whole numbers are counts.
+function measured(value: unknown): string {
+  return typeof value === 'number' && !Number.isInteger(value) ? formatNumber(value, Math.abs(value) < 1 ? 3 : 1) : formatPlain(value);
+}
+
 function CheckRow({ check }: { check: GateCheck }) {
   const ok = check.state === 'ok';
   return (
@@ -115,14 +127,18 @@ function CheckRow({ check }: { check: GateCheck }) {
         )}
       </div>
       <dl className="check-value">
-        <div>
-          <dt>value</dt>
-          <dd>{check.value === null ? 'missing' : formatPlain(check.value)}</dd>
-        </div>
-        <div>
-          <dt>limit</dt>
-          <dd>{check.limit === null ? 'none' : formatPlain(check.limit)}</dd>
-        </div>
+        {(check.value !== null || !ok) && (
+          <div>
+            <dt>value</dt>
+            <dd>{check.value === null ? 'missing' : measured(check.value)}</dd>
+          </div>
+        )}
+        {check.limit !== null && (
+          <div>
+            <dt>limit</dt>
+            <dd>{formatPlain(check.limit)}</dd>
+          </div>
+        )}
         {check.since && (
           <div>
             <dt>since</dt>
