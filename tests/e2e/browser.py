@@ -24,17 +24,25 @@ KEYS = {
 }
 
 
+MISSING = "chromium is not here: install the Debian package chromium, or set CHROMIUM to where it is"
+
+
 class BrowserError(Exception):
     pass
+
+
+def find_program():
+    """The browser's path, or None."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 
 class Browser:
     """One browser with one page."""
 
     def __init__(self, width=1440, height=900, program=None):
-        program = program or os.environ.get("CHROMIUM") or shutil.which("chromium")
+        program = program or find_program()
         if not program:
-            raise BrowserError("chromium is not here; install the Debian package chromium or set CHROMIUM")
+            raise BrowserError(MISSING)
         self._profile = tempfile.mkdtemp(prefix="penstock-e2e-")
         to_browser_read, self._write = os.pipe()
         self._read, from_browser_write = os.pipe()

@@ -23,10 +23,10 @@ class NodeError(Exception):
 def command(data):
     if os.environ.get("PENSTOCK_E2E_FAKE") == "1":
         return ["node", str(ROOT / "console/dev/fake_server.mjs"), "--port", "0", "--setup", "--alarm-after", "6"]
-    program = pathlib.Path(os.environ.get("PENSTOCK_BIN", "build/dev/penstock"))
+    program = pathlib.Path(os.environ.get("PENSTOCK_BIN") or os.environ.get("PENSTOCK_PROGRAM") or "build/dev/penstock")
     program = program if program.is_absolute() else ROOT / program
     if not program.exists():
-        raise NodeError(f"{program} is not there; build it with ./dev build, or set PENSTOCK_BIN")
+        raise NodeError(f"{program} is not there; build it with ./dev build, or set PENSTOCK_BIN to where it is")
     return [str(program), "up", "--demo", "--json", "--free-ports", "--data", data]
 
 

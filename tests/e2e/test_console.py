@@ -1,9 +1,10 @@
 """The console against a real node, in a real browser: a technician's way from the first alarm to the moved KPI.
 
-    python3 -m unittest discover -s tests/e2e            (PENSTOCK_BIN, default build/dev/penstock)
-    PENSTOCK_E2E_FAKE=1 python3 -m unittest discover -s tests/e2e      (the console alone)
+    python3 tests/e2e/test_console.py                        (PENSTOCK_BIN, else PENSTOCK_PROGRAM, else build/dev/penstock)
+    PENSTOCK_E2E_FAKE=1 python3 tests/e2e/test_console.py    (the console alone)
 
-The tests are chapters of one story and run in the order of their names.
+The tests are chapters of one story and run in the order of their names. Without a browser they are skipped, but not
+under CI (CI=true): there a browser has to be.
 """
 
 import os
@@ -15,7 +16,7 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import page_checks  # noqa: E402
-from browser import Browser  # noqa: E402
+from browser import MISSING, Browser, find_program  # noqa: E402
 from node import Node  # noqa: E402
 
 NAME, PASSWORD = "ada", "correct horse battery"
@@ -28,6 +29,9 @@ SHOTS = os.environ.get("PENSTOCK_E2E_SHOTS")  # A folder for screenshots, for th
 class ConsoleStory(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+        if not find_program() and not under_ci:
+            raise unittest.SkipTest(MISSING)
         cls.node = Node()
         try:
             cls.browser = Browser(*DESKTOP)

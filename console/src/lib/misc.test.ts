@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { createHash, webcrypto } from 'node:crypto';
+import { describe, expect, it, vi } from 'vitest';
 import { linesOf, wayTo } from './assets';
 import { matchPath } from './match';
 import { rootFromProof, toHex } from './merkle';
 import { clockText, isoTime, parseTime, preciseText } from './time';
 import type { Asset } from '../api';
+
+// Browsers have it; Node 18 has it only in its module.
+vi.stubGlobal('crypto', webcrypto);
 
 describe('routes', () => {
   it('match by segment, with the rest for an asset path', () => {
