@@ -127,6 +127,7 @@ struct Pipeline::Impl {
   Status CatchUp(bool starting);
   Status ToHistory(const Batch& batch, uint64_t skip_below);
   Status FlushHistory();
+  Status PassDamage(Status read);
   void Periodic();
   void TakeSnapshot();
   void NameUnknown(const Batch& batch);
@@ -378,8 +379,18 @@ Status Pipeline::Impl::CatchUp(bool starting) {
     history_next = index + 1;
     return true;
   });
-  TRY(read);
+  // All whole records were visited: what is behind the last of them is damaged too.
+  if (!read && read.error().code == Code::kDataLoss && failure) history_next = log.durable_end();
+  TRY(PassDamage(std::move(read)));
   return failure;
+}
+
+// A damaged record was counted and skipped by the log; the whole ones beside it must not be lost for it.
+Status Pipeline::Impl::PassDamage(Status read) {
+  if (read || read.error().code != Code::kDataLoss) return read;
+  LogSometimes(LogLevel::kError, "log-damage", "durable log: " + read.error().ToString());
+  Counter("penstock_log_damaged_total", "Reads of the durable log that met damaged records").Add();
+  return {};
 }
 
 Status Pipeline::Impl::Replay() {
@@ -388,14 +399,15 @@ Status Pipeline::Impl::Replay() {
   history_next = std::clamp(cursor, log.begin(), log.durable_end());
   const uint64_t known =
       std::max(log.begin(), history_next - std::min(history_next, kPrimeRecords));
-  TRY(log.Read(known, [&](uint64_t index, ByteView bytes) {
+  auto read = log.Read(known, [&](uint64_t index, ByteView bytes) {
     if (index >= history_next) return false;
     if (auto batch = DecodeBatch(bytes)) {
       next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
       marker.Prime(*batch);
     }
     return true;
-  }));
+  });
+  TRY(PassDamage(std::move(read)));
   TRY(CatchUp(true));
   return {};
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
 
 #include "telemetry/batch_codec.h"
 #include "telemetry/testing_site.h"
@@ -35,8 +36,12 @@ class FakeLog final : public storage::DurableLog {
   uint64_t durable_end() const override { return records.size(); }
   uint64_t begin() const override { return 0; }
   Status Read(uint64_t from, const std::function<bool(uint64_t, ByteView)>& visit) override {
-    for (uint64_t i = from; i < records.size() && visit(i, records[i]); ++i) {
+    bool met = false;
+    for (uint64_t i = from; i < records.size(); ++i) {
+      if (lost.contains(i)) met = true;
+      else if (!visit(i, records[i])) return {};
     }
+    if (met) return DataLoss("a record is damaged");
     return {};
   }
   Result<uint64_t> Cursor(const std::string& name) const override {
@@ -53,6 +58,7 @@ class FakeLog final : public storage::DurableLog {
   std::mutex mutex;
   std::vector<Bytes> records, waiting;
   std::map<std::string, uint64_t> cursors;
+  std::set<uint64_t> lost;  // Damaged on disk: never served.
   std::atomic<bool> full = false, sync_fails = false, lose_cursors = false;
   std::atomic<int> syncs = 0;
 };
@@ -325,6 +331,19 @@ TEST_F(PipelineTest, ADamagedRecordIsSkippedTheOthersAreServed) {
   Start();
   EXPECT_EQ(history_.All().size(), 2U);
   EXPECT_EQ(pipeline_->next_sequence(), 4U);
+}
+
+TEST_F(PipelineTest, ADamagedLogDoesNotKeepTheNodeFromStarting) {
+  Start();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Send(Rows(100 * i, 2)));
+  pipeline_->WaitUntilHandled();
+  Crash();
+  log_.lost = {1, 2};
+  Start();
+  EXPECT_EQ(history_.All().size(), 2U);
+  ASSERT_TRUE(Send(Rows(900, 2)));
+  pipeline_->Stop();
+  EXPECT_EQ(history_.All().size(), 4U);
 }
 
 TEST_F(PipelineTest, AHugeWriteBecomesSeveralRecords) {
