@@ -346,7 +346,8 @@ void Endpoint::Monitor() {
 void Endpoint::MonitorSome(size_t first, size_t count) {
   std::vector<UA_MonitoredItemCreateRequest> items;
   const double publishing_ms = ShortestSamplingMs();
-  // An unchanged value with a new source time is news too (OPC UA Part 4, 7.22.2): the device still measures.
+  // An unchanged value with a new source time is news too (OPC UA Part 4, 7.22.2): the device still
+  // measures.
   UA_DataChangeFilter filter;
   UA_DataChangeFilter_init(&filter);
   filter.trigger = UA_DATACHANGETRIGGER_STATUSVALUETIMESTAMP;
