@@ -1,8 +1,10 @@
-// Labels: what a stretch of time of a thing really was, as the next training will see it. They come from verdicts.
+// Labels: what a stretch of time of a thing really was, as the next training will see it. They come
+// from verdicts.
 //
-// A true fault labels the evidence window before the alarm and all until the verdict with the fault's code; a false alarm, a mode
-// change and a planned stop label it "normal"; a sensor fault and "unsure" give no label (the values say nothing about the
-// machine). A later verdict on the same alarm makes a new version of the label; the newest counts.
+// A true fault labels the evidence window before the alarm and all until the verdict with the
+// fault's code; a false alarm, a mode change and a planned stop label it "normal"; a sensor fault
+// and "unsure" give no label (the values say nothing about the machine). A later verdict on the
+// same alarm makes a new version of the label; the newest counts.
 //
 // Thread rule: any thread.
 #pragma once
@@ -22,7 +24,7 @@ inline constexpr std::string_view kNormalClass = "normal";
 inline constexpr Duration kEvidenceBeforeAlarm = std::chrono::minutes(10);
 
 struct Label {
-  std::string id;    // "L-318"
+  std::string id;  // "L-318"
   int version = 1;
   std::string thing;
   Time from{}, to{};
@@ -39,10 +41,13 @@ class Labels {
 
   // nullopt when the verdict gives no label. The alarm must have a verdict.
   Result<std::optional<Label>> FromVerdict(const decisions::Alarm& alarm);
-  // The newest version of each label that touches [from, to), of these things (empty: all), by time.
-  Result<std::vector<Label>> Between(const std::vector<std::string>& things, Time from, Time to) const;
+  // The newest version of each label that touches [from, to), of these things (empty: all), by
+  // time.
+  Result<std::vector<Label>> Between(const std::vector<std::string>& things, Time from,
+                                     Time to) const;
   Result<uint64_t> CountOf(const std::vector<std::string>& things) const;
-  // Newest first; `after`: number of the last one of the page before (0: first page). *next is "" at the end.
+  // Newest first; `after`: number of the last one of the page before (0: first page). *next is ""
+  // at the end.
   Result<Json> ListJson(int64_t after, size_t limit, std::string* next) const;
 
  private:

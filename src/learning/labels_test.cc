@@ -11,13 +11,15 @@ decisions::Alarm Answered(const char* id, decisions::VerdictKind kind, const cha
   alarm.thing = "pump-7";
   alarm.trace = TraceId::Random();
   alarm.raised = ParseTime("2026-03-02T14:02:40Z").value();
-  alarm.verdict = decisions::Verdict{kind, code, "", "kim", ParseTime("2026-03-02T14:09:31Z").value()};
+  alarm.verdict =
+      decisions::Verdict{kind, code, "", "kim", ParseTime("2026-03-02T14:09:31Z").value()};
   return alarm;
 }
 
 class LabelsTest : public testing::Test {
  protected:
-  std::unique_ptr<storage::Records> records_ = std::move(storage::Records::Open(":memory:").value());
+  std::unique_ptr<storage::Records> records_ =
+      std::move(storage::Records::Open(":memory:").value());
   std::unique_ptr<Labels> labels_ = std::move(Labels::Open(*records_).value());
 };
 
@@ -34,7 +36,8 @@ TEST_F(LabelsTest, ATrueFaultLabelsTheEvidenceUntilTheVerdict) {
 TEST_F(LabelsTest, ASecondVerdictMakesANewVersion) {
   ASSERT_TRUE(labels_->FromVerdict(Answered("A-1", kTrueFault, "bearing_wear")));
   ASSERT_TRUE(labels_->FromVerdict(Answered("A-1", kFalseAlarm, "")));
-  const auto all = labels_->Between({}, FromMicros(0), ParseTime("2027-01-01T00:00:00Z").value()).value();
+  const auto all =
+      labels_->Between({}, FromMicros(0), ParseTime("2027-01-01T00:00:00Z").value()).value();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].version, 2);
   EXPECT_EQ(all[0].class_name, "normal");
@@ -46,7 +49,8 @@ TEST_F(LabelsTest, DoubtAndBrokenSensorsTeachNothing) {
 }
 
 TEST_F(LabelsTest, PagesFromTheNewest) {
-  for (const char* id : {"A-1", "A-2", "A-3"}) ASSERT_TRUE(labels_->FromVerdict(Answered(id, kTrueFault, "x")));
+  for (const char* id : {"A-1", "A-2", "A-3"})
+    ASSERT_TRUE(labels_->FromVerdict(Answered(id, kTrueFault, "x")));
   std::string next;
   EXPECT_EQ(labels_->ListJson(0, 2, &next).value()[0]["id"], "L-3");
   EXPECT_EQ(labels_->ListJson(std::stoll(next), 2, &next).value()[0]["id"], "L-1");
