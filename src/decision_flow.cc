@@ -1,5 +1,6 @@
-// The flow of one row: skip it when the machine stood still in its window, ask the model (or the detector), hand the prediction to each
-// alarm rule. Only when an alarm comes of it is the evidence put into words and stored.
+// The flow of one row: skip it when the machine stood still in its window, ask the model (or the
+// detector), hand the prediction to each alarm rule. Only when an alarm comes of it is the evidence
+// put into words and stored.
 #include "decision_flow.h"
 
 #include <algorithm>
@@ -24,9 +25,12 @@ std::string UnitOf(const std::string& statistic, const std::string& unit) {
 
 decisions::Priority PriorityOf(inference::Severity severity) {
   switch (severity) {
-    case inference::Severity::kHigh: return decisions::Priority::kHigh;
-    case inference::Severity::kMedium: return decisions::Priority::kMedium;
-    case inference::Severity::kLow: return decisions::Priority::kLow;
+    case inference::Severity::kHigh:
+      return decisions::Priority::kHigh;
+    case inference::Severity::kMedium:
+      return decisions::Priority::kMedium;
+    case inference::Severity::kLow:
+      return decisions::Priority::kLow;
   }
   return decisions::Priority::kMedium;
 }
@@ -39,7 +43,8 @@ double ProbabilityOf(const inference::Prediction& prediction, const std::string&
 
 }  // namespace
 
-decisions::AlarmRule RuleOf(const inference::ModelBinding& binding, const inference::AlarmSpec& spec) {
+decisions::AlarmRule RuleOf(const inference::ModelBinding& binding,
+                            const inference::AlarmSpec& spec) {
   decisions::AlarmRule rule;
   rule.model = binding.model;
   rule.condition = spec.condition;
@@ -63,7 +68,8 @@ std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) 
   std::vector<Error> problems = std::move(bindings.bad);
   const auto snapshot = parts_.directory.snapshot();
   for (inference::ModelBinding& binding : bindings.good)
-    if (auto status = BindOne(std::move(binding), *snapshot); !status) problems.push_back(std::move(status.error()));
+    if (auto status = BindOne(std::move(binding), *snapshot); !status)
+      problems.push_back(std::move(status.error()));
   for (const Error& problem : problems) LogWarn("model not used: {}", problem.ToString());
   return problems;
 }
@@ -76,7 +82,9 @@ Status DecisionFlow::BindOne(inference::ModelBinding&& binding, const things::Sn
   } else {
     TRY(parts_.scorer.Bind(binding));
   }
-  if (auto status = parts_.features.AddSchema(binding.model, binding.schema, snapshot, bound->things); !status)
+  if (auto status =
+          parts_.features.AddSchema(binding.model, binding.schema, snapshot, bound->things);
+      !status)
     return std::unexpected(std::move(status.error().Where(binding.file)));
   for (const auto& spec : binding.alarms) bound->rules.push_back(RuleOf(binding, spec));
   bound->binding = std::move(binding);
@@ -95,14 +103,18 @@ void DecisionFlow::Observe(const telemetry::Batch& batch) {
 void DecisionFlow::FillUnits(inference::Prediction& prediction) const {
   const auto snapshot = parts_.directory.snapshot();
   for (auto& c : prediction.because) {
-    const things::Point* point = snapshot->FindPoint(prediction.thing + "/" + PropertyOf(c.feature));
-    const std::string statistic = c.feature.substr(std::min(c.feature.size(), PropertyOf(c.feature).size() + 1));
+    const things::Point* point =
+        snapshot->FindPoint(prediction.thing + "/" + PropertyOf(c.feature));
+    const std::string statistic =
+        c.feature.substr(std::min(c.feature.size(), PropertyOf(c.feature).size() + 1));
     if (point != nullptr && c.unit.empty()) c.unit = UnitOf(statistic, point->unit);
   }
 }
 
-Result<std::optional<inference::Prediction>> DecisionFlow::Predict(const Bound& bound, const telemetry::FeatureRow& row) {
-  if (bound.binding.detector) return parts_.anomalies.Score(bound.binding.model, row, !parts_.alarms.AnyOpen(row.thing));
+Result<std::optional<inference::Prediction>> DecisionFlow::Predict(
+    const Bound& bound, const telemetry::FeatureRow& row) {
+  if (bound.binding.detector)
+    return parts_.anomalies.Score(bound.binding.model, row, !parts_.alarms.AnyOpen(row.thing));
   ASSIGN_OR_RETURN(inference::Prediction prediction, parts_.scorer.Score(bound.binding.model, row));
   return prediction;
 }
@@ -118,7 +130,8 @@ void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row)
   auto prediction = Predict(*bound, row);
   if (!prediction) {
     if (prediction.error().code != Code::kFailedPrecondition)
-      LogSometimes(LogLevel::kWarn, "score " + schema, "not scored: " + prediction.error().ToString());
+      LogSometimes(LogLevel::kWarn, "score " + schema,
+                   "not scored: " + prediction.error().ToString());
     return;
   }
   if (!*prediction) return;
@@ -127,7 +140,8 @@ void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row)
   Judge(*bound, **prediction, row);
 }
 
-void DecisionFlow::Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) {
+void DecisionFlow::Judge(const Bound& bound, const inference::Prediction& prediction,
+                         const telemetry::FeatureRow& row) {
   for (const decisions::AlarmRule& rule : bound.rules)
     parts_.alarms.Observe(prediction, rule, [&] { return BasisOf(bound, prediction, row); });
 }
@@ -142,25 +156,34 @@ decisions::Basis DecisionFlow::BasisOf(const Bound& bound, const inference::Pred
   basis.samples = SamplesJson(row, bound.binding.schema, prediction, *snapshot);
   basis.confidence_low = prediction.confidence_low;
   basis.confidence_high = prediction.confidence_high;
-  const std::string cause = prediction.top < prediction.classes.size() ? prediction.classes[prediction.top] : "";
+  const std::string cause =
+      prediction.top < prediction.classes.size() ? prediction.classes[prediction.top] : "";
   const auto most = static_cast<size_t>(std::max(1, bound.binding.explain));
   const auto add = [&](const char* stage, Time at, std::string text, Json detail) {
-    if (auto status = parts_.provenance.Add(prediction.trace, {at, stage, std::move(text), std::move(detail)}); !status)
+    if (auto status = parts_.provenance.Add(prediction.trace,
+                                            {at, stage, std::move(text), std::move(detail)});
+        !status)
       LogSometimes(LogLevel::kError, "provenance", "step not stored: " + status.error().ToString());
   };
   add("samples", row.at, SamplesText(basis.samples), basis.samples);
   add("features", row.at, FeaturesText(prediction, most), basis.features);
-  add("model", parts_.clock.Now(), ModelText(prediction, cause, ProbabilityOf(prediction, cause), most),
-      {{"model", prediction.model}, {"version", prediction.version}, {"digest", prediction.digest}, {"latency_us", prediction.latency_us}});
+  add("model", parts_.clock.Now(),
+      ModelText(prediction, cause, ProbabilityOf(prediction, cause), most),
+      {{"model", prediction.model},
+       {"version", prediction.version},
+       {"digest", prediction.digest},
+       {"latency_us", prediction.latency_us}});
   return basis;
 }
 
-std::optional<std::pair<double, double>> DecisionFlow::NormalBand(const things::Point& point) const {
+std::optional<std::pair<double, double>> DecisionFlow::NormalBand(
+    const things::Point& point) const {
   const std::string statistic = point.type == things::ValueType::kWaveform ? "rms" : "mean";
   const std::string feature = point.property + "." + statistic;
   const std::lock_guard lock(mutex_);
   for (const auto& [name, bound] : bound_) {
-    if (std::find(bound->things.begin(), bound->things.end(), point.thing) == bound->things.end()) continue;
+    if (std::find(bound->things.begin(), bound->things.end(), point.thing) == bound->things.end())
+      continue;
     const auto model = parts_.scorer.ModelOf(name);
     if (model == nullptr) continue;
     for (const auto& profile : model->card().profile)
@@ -175,9 +198,18 @@ Json DecisionFlow::ModelsJson(const inference::ModelRepository& repository) cons
   for (const auto& [name, bound] : bound_) {
     Json features = Json::array();
     for (const auto& feature : bound->binding.schema.features) features.push_back(feature.name());
-    Json item = {{"name", name},           {"on", bound->things},  {"features", features},   {"version", nullptr},
-                 {"digest", nullptr},      {"trained_at", nullptr}, {"rows", nullptr},        {"metrics", Json::object()},
-                 {"latency_us_p50", nullptr}, {"latency_us_p99", nullptr}, {"predictions", bound->predictions.load()}, {"versions", Json::array()}};
+    Json item = {{"name", name},
+                 {"on", bound->things},
+                 {"features", features},
+                 {"version", nullptr},
+                 {"digest", nullptr},
+                 {"trained_at", nullptr},
+                 {"rows", nullptr},
+                 {"metrics", Json::object()},
+                 {"latency_us_p50", nullptr},
+                 {"latency_us_p99", nullptr},
+                 {"predictions", bound->predictions.load()},
+                 {"versions", Json::array()}};
     if (const auto model = parts_.scorer.ModelOf(name)) {
       const auto stats = parts_.scorer.StatsOf(name);
       item["kind"] = model->kind_name();

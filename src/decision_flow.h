@@ -1,4 +1,5 @@
-// From a feature row to an alarm, and from a verdict to a label and a KPI: who calls whom, in one place.
+// From a feature row to an alarm, and from a verdict to a label and a KPI: who calls whom, in one
+// place.
 //
 // Thread rule: OnRow and Observe on the pipeline's thread; the alarm's listeners on any.
 #pragma once
@@ -35,10 +36,12 @@ class DecisionFlow {
   };
   explicit DecisionFlow(const Parts& parts) : parts_(parts) {}
 
-  // Binds every usable model or detector of SITE/models/*.yaml; what cannot be used is logged and returned.
+  // Binds every usable model or detector of SITE/models/*.yaml; what cannot be used is logged and
+  // returned.
   std::vector<Error> Bind(const std::string& models_folder_of_site);
   void OnRow(const std::string& schema, telemetry::FeatureRow&& row);
-  void Observe(const telemetry::Batch& batch);  // A pipeline subscriber: notes when machines stood still.
+  void Observe(
+      const telemetry::Batch& batch);  // A pipeline subscriber: notes when machines stood still.
 
   // 5th to 95th percentile of the healthy rows for the point, of the statistic that people read.
   std::optional<std::pair<double, double>> NormalBand(const things::Point& point) const;
@@ -54,10 +57,13 @@ class DecisionFlow {
   };
 
   Status BindOne(inference::ModelBinding&& binding, const things::Snapshot& snapshot);
-  void Judge(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row);
+  void Judge(const Bound& bound, const inference::Prediction& prediction,
+             const telemetry::FeatureRow& row);
   // Nothing while a detector warms up.
-  Result<std::optional<inference::Prediction>> Predict(const Bound& bound, const telemetry::FeatureRow& row);
-  decisions::Basis BasisOf(const Bound& bound, const inference::Prediction& prediction, const telemetry::FeatureRow& row) const;
+  Result<std::optional<inference::Prediction>> Predict(const Bound& bound,
+                                                       const telemetry::FeatureRow& row);
+  decisions::Basis BasisOf(const Bound& bound, const inference::Prediction& prediction,
+                           const telemetry::FeatureRow& row) const;
   void FillUnits(inference::Prediction& prediction) const;
 
   Parts parts_;
@@ -68,6 +74,7 @@ class DecisionFlow {
 };
 
 // models/*.yaml's alarm as the alarm engine takes it.
-decisions::AlarmRule RuleOf(const inference::ModelBinding& binding, const inference::AlarmSpec& spec);
+decisions::AlarmRule RuleOf(const inference::ModelBinding& binding,
+                            const inference::AlarmSpec& spec);
 
 }  // namespace penstock

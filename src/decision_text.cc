@@ -11,7 +11,9 @@ constexpr size_t kReasons = 5;
 
 std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
 
-std::string Number(double value) { return std::isfinite(value) ? fmt::format("{:.3g}", value) : "missing"; }
+std::string Number(double value) {
+  return std::isfinite(value) ? fmt::format("{:.3g}", value) : "missing";
+}
 
 }  // namespace
 
@@ -34,7 +36,8 @@ Json SamplesJson(const telemetry::FeatureRow& row, const telemetry::FeatureSchem
   std::map<std::string, bool> done;
   for (size_t i = 0; i < schema.features.size() && i < row.good_samples.size(); ++i) {
     const std::string& property = schema.features[i].property;
-    if (std::find(wanted.begin(), wanted.end(), property) == wanted.end() || done[property]) continue;
+    if (std::find(wanted.begin(), wanted.end(), property) == wanted.end() || done[property])
+      continue;
     done[property] = true;
     const things::Point* point = snapshot.FindPoint(row.thing + "/" + property);
     list.push_back({{"path", row.thing + "/" + property},
@@ -52,7 +55,8 @@ std::string SamplesText(const Json& samples) {
   for (const Json& entry : samples) {
     const std::string path = entry.value("path", "");
     const auto count = entry.value("count", uint64_t{0}), good = entry.value("good", uint64_t{0});
-    text += fmt::format("{}{} {} samples", text.empty() ? "" : ", ", path.substr(path.find('/') + 1), count);
+    text += fmt::format("{}{} {} samples", text.empty() ? "" : ", ",
+                        path.substr(path.find('/') + 1), count);
     if (good < count) text += fmt::format(" ({} not good)", count - good);
     if (contract.empty()) contract = entry.value("contract", "");
   }
@@ -63,20 +67,24 @@ std::string FeaturesText(const inference::Prediction& prediction, size_t most) {
   std::string text;
   for (size_t i = 0; i < std::min(most, prediction.because.size()); ++i) {
     const auto& c = prediction.because[i];
-    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", c.feature, Number(c.value), c.unit.empty() ? "" : " " + c.unit);
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", c.feature, Number(c.value),
+                        c.unit.empty() ? "" : " " + c.unit);
     if (std::isfinite(c.normal_low) && std::isfinite(c.normal_high))
       text += fmt::format(" (normal {}..{})", Number(c.normal_low), Number(c.normal_high));
   }
   return text;
 }
 
-std::string ModelText(const inference::Prediction& prediction, const std::string& cause, double probability, size_t most) {
+std::string ModelText(const inference::Prediction& prediction, const std::string& cause,
+                      double probability, size_t most) {
   std::string text = fmt::format("{}@{}", prediction.model, prediction.version);
-  if (!prediction.digest.empty()) text += fmt::format(" (sha256:{})", prediction.digest.substr(0, 12));
-  text += fmt::format(" p({}) = {:.2f} [{:.2f}, {:.2f}]\nbecause", cause, probability, prediction.confidence_low,
-                      prediction.confidence_high);
+  if (!prediction.digest.empty())
+    text += fmt::format(" (sha256:{})", prediction.digest.substr(0, 12));
+  text += fmt::format(" p({}) = {:.2f} [{:.2f}, {:.2f}]\nbecause", cause, probability,
+                      prediction.confidence_low, prediction.confidence_high);
   for (size_t i = 0; i < std::min(most, prediction.because.size()); ++i)
-    text += fmt::format("  {} {:+.2f}", prediction.because[i].feature, prediction.because[i].contribution);
+    text += fmt::format("  {} {:+.2f}", prediction.because[i].feature,
+                        prediction.because[i].contribution);
   return text;
 }
 

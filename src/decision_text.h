@@ -1,4 +1,5 @@
-// The chain of a decision in words: one line per stage, as `penstock explain` and the console print it.
+// The chain of a decision in words: one line per stage, as `penstock explain` and the console print
+// it.
 #pragma once
 
 #include <string>
@@ -19,7 +20,9 @@ Json FeaturesJson(const telemetry::FeatureRow& row, const telemetry::FeatureSche
 std::string SamplesText(const Json& samples);
 // "vibration_de.rms 7.9 mm/s (normal 1.8..3.1), ..."
 std::string FeaturesText(const inference::Prediction& prediction, size_t most);
-// "pump-faults@3 (sha256:9f2c...) p(bearing_wear) = 0.93 [0.86, 0.97]\nbecause vibration_de.rms +1.9 ..."
-std::string ModelText(const inference::Prediction& prediction, const std::string& cause, double probability, size_t most);
+// "pump-faults@3 (sha256:9f2c...) p(bearing_wear) = 0.93 [0.86, 0.97]\nbecause vibration_de.rms
+// +1.9 ..."
+std::string ModelText(const inference::Prediction& prediction, const std::string& cause,
+                      double probability, size_t most);
 
 }  // namespace penstock

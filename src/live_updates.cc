@@ -25,9 +25,12 @@ void LiveUpdates::SendValues(uint64_t& revision) {
   for (const auto& live : changed) {
     const things::Point* point = snapshot->FindPoint(live.point);
     if (point == nullptr) continue;
-    values[point->path()] = {api::NumberOrNull(live.value), telemetry::QualityName(live.quality), ToMicros(live.time) / 1000};
+    values[point->path()] = {api::NumberOrNull(live.value), telemetry::QualityName(live.quality),
+                             ToMicros(live.time) / 1000};
   }
-  services_.events.Publish("values", {{"time", FormatTime(services_.clock.Now())}, {"values", std::move(values)}}, false);
+  services_.events.Publish(
+      "values", {{"time", FormatTime(services_.clock.Now())}, {"values", std::move(values)}},
+      false);
 }
 
 void LiveUpdates::Run(const std::stop_token& stop) {

@@ -1,4 +1,5 @@
-// What open consoles hear without asking: changed values twice a second, the overview once, devices when they change.
+// What open consoles hear without asking: changed values twice a second, the overview once, devices
+// when they change.
 #pragma once
 
 #include <thread>

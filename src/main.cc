@@ -1,4 +1,5 @@
-// penstock: one program, its commands. Each command is a file of src/commands; this one only names them.
+// penstock: one program, its commands. Each command is a file of src/commands; this one only names
+// them.
 #include <clocale>
 #include <csignal>
 
@@ -13,15 +14,17 @@ int main(int argc, char** argv) {
   CLI::App app("From what machines say to the decisions that are worth money.\n", "penstock");
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
-  app.footer("Start here:  penstock up --demo      Every command: penstock COMMAND --help\n"
-             "Completion:  source <(penstock completion bash)");
+  app.footer(
+      "Start here:  penstock up --demo      Every command: penstock COMMAND --help\n"
+      "Completion:  source <(penstock completion bash)");
   Common common;
   int exit_code = kDone;
   app.add_flag("-v,--verbose", common.verbose, "Say more on stderr");
-  for (const Add add : {AddUp, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi, AddGate, AddDoctor,
-                        AddModel, AddAudit, AddDevice, AddCompletion})
+  for (const Add add : {AddUp, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi,
+                        AddGate, AddDoctor, AddModel, AddAudit, AddDevice, AddCompletion})
     add(app, common, &exit_code);
-  app.parse_complete_callback([&common] { SetLogLevel(common.verbose ? LogLevel::kDebug : LogLevel::kInfo); });
+  app.parse_complete_callback(
+      [&common] { SetLogLevel(common.verbose ? LogLevel::kDebug : LogLevel::kInfo); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

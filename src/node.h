@@ -1,7 +1,8 @@
 // One node: everything between the field and the console, constructed and taken down in one place.
 //
-// Start opens the data folder (one node per folder), recovers, then lets devices and people in. Stop lets nobody in any
-// more, finishes what was taken, writes the history, closes. Thread rule: Start and Stop from one thread.
+// Start opens the data folder (one node per folder), recovers, then lets devices and people in.
+// Stop lets nobody in any more, finishes what was taken, writes the history, closes. Thread rule:
+// Start and Stop from one thread.
 #pragma once
 
 #include <memory>
@@ -26,7 +27,8 @@ class Node {
   static Result<std::unique_ptr<Node>> Start(NodeOptions options);
   ~Node();  // Stop().
   void Stop();
-  // Expiries, escalations, due rows, changed files. A node that listens does it by itself twice a second.
+  // Expiries, escalations, due rows, changed files. A node that listens does it by itself twice a
+  // second.
   void Housekeep();
 
   std::string url() const;  // "http://127.0.0.1:8080"

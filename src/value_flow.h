@@ -1,5 +1,5 @@
-// What a verdict sets in motion: a label for the next training, KPIs that move, evidence for the gates; and the facts (states, counters,
-// coverage) that these are computed from.
+// What a verdict sets in motion: a label for the next training, KPIs that move, evidence for the
+// gates; and the facts (states, counters, coverage) that these are computed from.
 //
 // Thread rule: Observe on the pipeline's thread, the rest on any.
 #pragma once
@@ -47,7 +47,8 @@ class ValueFlow {
   void Reload();  // KPI files and use cases; a bad file keeps its old version and is logged.
   void Observe(const telemetry::Batch& batch);
   void OnAlarm(const decisions::Alarm& alarm, decisions::AlarmEvent event);
-  // Stores label and KPI changes under the alarm's trace; returns the names of the KPIs that changed.
+  // Stores label and KPI changes under the alarm's trace; returns the names of the KPIs that
+  // changed.
   std::vector<std::string> OnVerdict(const decisions::Alarm& alarm);
 
   value::Kpis& kpis() { return *kpis_; }

@@ -18,7 +18,8 @@ TEST(ResultTest, CarriesCodeMessagePlaceAndFix) {
   error.Where("things/pump-7.td.json").At("/properties").Fix("see penstock check");
   EXPECT_EQ(HttpStatus(error.code), 404);
   EXPECT_EQ(error.ToString(),
-            "things/pump-7.td.json#/properties: point unknown: pump-7/vibration (fix: see penstock check)");
+            "things/pump-7.td.json#/properties: point unknown: pump-7/vibration (fix: see penstock "
+            "check)");
 }
 
 TEST(ResultTest, KnowsTheFullDiskAndThePortInUse) {

@@ -1,5 +1,6 @@
-// A queue between threads with a bound. When it is full the caller decides: TryPush says no (drop and count, or
-// push back to the socket), Push waits. Closed: pushes fail, pops drain what is left and then return nothing.
+// A queue between threads with a bound. When it is full the caller decides: TryPush says no (drop
+// and count, or push back to the socket), Push waits. Closed: pushes fail, pops drain what is left
+// and then return nothing.
 #pragma once
 
 #include <chrono>

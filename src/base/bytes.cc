@@ -35,7 +35,8 @@ std::string Encode64(ByteView bytes, const char* alphabet, bool pad) {
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     const size_t left = bytes.size() - i;
-    const uint32_t word = (uint32_t{bytes[i]} << 16) | (left > 1 ? uint32_t{bytes[i + 1]} << 8 : 0) |
+    const uint32_t word = (uint32_t{bytes[i]} << 16) |
+                          (left > 1 ? uint32_t{bytes[i + 1]} << 8 : 0) |
                           (left > 2 ? uint32_t{bytes[i + 2]} : 0);
     const size_t letters = left > 2 ? 4 : left + 1;
     for (size_t k = 0; k < letters; ++k) out += alphabet[(word >> (18 - 6 * k)) & 63];
@@ -71,7 +72,8 @@ constexpr std::array<uint32_t, 256> MakeCrcTable() {
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) uint32_t CrcByCpu(const uint8_t* data, size_t size, uint32_t crc) {
+__attribute__((target("sse4.2"))) uint32_t CrcByCpu(const uint8_t* data, size_t size,
+                                                    uint32_t crc) {
   uint64_t wide = crc;
   while (size >= 8) {
     uint64_t word = 0;

@@ -24,8 +24,8 @@ inline std::string_view AsText(ByteView bytes) {
 
 std::string ToHex(ByteView bytes);  // Lower case.
 Result<Bytes> FromHex(std::string_view hex);
-std::string ToBase64(ByteView bytes);     // RFC 4648 section 4, padded.
-std::string ToBase64Url(ByteView bytes);  // RFC 4648 section 5, unpadded.
+std::string ToBase64(ByteView bytes);             // RFC 4648 section 4, padded.
+std::string ToBase64Url(ByteView bytes);          // RFC 4648 section 5, unpadded.
 Result<Bytes> FromBase64(std::string_view text);  // Either alphabet, padding optional.
 
 using Sha256 = std::array<uint8_t, 32>;

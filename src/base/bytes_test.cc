@@ -14,7 +14,8 @@ TEST(Crc32cTest, AgreesWithRfc3720) {
 }
 
 TEST(Sha256Test, AgreesWithFips180) {
-  EXPECT_EQ(ToHex(Sha256Of(AsBytes("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(ToHex(Sha256Of(AsBytes("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST(Base64Test, AgreesWithRfc4648) {

@@ -145,9 +145,12 @@ std::string FormatDuration(Duration duration) {
   if (rest == 0) return "0s";
   std::string text = rest < 0 ? "-" : "";
   rest = std::abs(rest);
-  constexpr UnitRow kShown[] = {{"d", 86400LL * 1000000}, {"h", 3600LL * 1000000},
-                                {"min", 60LL * 1000000},  {"s", 1000000},
-                                {"ms", 1000},             {"us", 1}};
+  constexpr UnitRow kShown[] = {{"d", 86400LL * 1000000},
+                                {"h", 3600LL * 1000000},
+                                {"min", 60LL * 1000000},
+                                {"s", 1000000},
+                                {"ms", 1000},
+                                {"us", 1}};
   for (const UnitRow& row : kShown)
     if (rest >= row.micros) {
       text += fmt::format("{}{}", rest / row.micros, row.name);

@@ -1,7 +1,8 @@
-// Time as a value handed to each room, so that a test can hold it still and a simulated plant can hurry it.
+// Time as a value handed to each room, so that a test can hold it still and a simulated plant can
+// hurry it.
 //
-// Times are UTC with microseconds. Steady waiting (socket time-outs, poll intervals) uses std::chrono
-// directly: it is about real sockets, not about what happened when.
+// Times are UTC with microseconds. Steady waiting (socket time-outs, poll intervals) uses
+// std::chrono directly: it is about real sockets, not about what happened when.
 #pragma once
 
 #include <atomic>
@@ -20,7 +21,9 @@ using Time = std::chrono::sys_time<Duration>;
 inline int64_t ToMicros(Time time) { return time.time_since_epoch().count(); }
 inline Time FromMicros(int64_t micros) { return Time(Duration(micros)); }
 inline double ToSeconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-6; }
-inline Duration FromSeconds(double seconds) { return Duration(static_cast<int64_t>(seconds * 1e6)); }
+inline Duration FromSeconds(double seconds) {
+  return Duration(static_cast<int64_t>(seconds * 1e6));
+}
 
 class Clock {
  public:

@@ -12,13 +12,16 @@ TEST(TimeTest, PrintsMicrosecondsAndReadsThemBack) {
 }
 
 TEST(TimeTest, TakesAnyOffsetAndFraction) {
-  EXPECT_EQ(ParseTime("2026-01-31T10:30:00.5+02:30").value(), ParseTime("2026-01-31T08:00:00.500Z").value());
-  EXPECT_EQ(ParseTime("2024-02-29 00:00:00.123456789Z").value(), ParseTime("2024-02-29T00:00:00.123456Z").value());
+  EXPECT_EQ(ParseTime("2026-01-31T10:30:00.5+02:30").value(),
+            ParseTime("2026-01-31T08:00:00.500Z").value());
+  EXPECT_EQ(ParseTime("2024-02-29 00:00:00.123456789Z").value(),
+            ParseTime("2024-02-29T00:00:00.123456Z").value());
 }
 
 TEST(TimeTest, RefusesWhatIsNoTime) {
-  for (const char* text : {"", "2026-13-01T00:00:00Z", "2023-02-29T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx",
-                           "1969-12-31T23:59:59Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00.Z"})
+  for (const char* text : {"", "2026-13-01T00:00:00Z", "2023-02-29T00:00:00Z",
+                           "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx", "1969-12-31T23:59:59Z",
+                           "2026-01-01T24:00:00Z", "2026-01-01T00:00:00.Z"})
     EXPECT_FALSE(ParseTime(text)) << text;
 }
 
@@ -32,7 +35,8 @@ TEST(DurationTest, ReadsTheUnitsOfTheFiles) {
 }
 
 TEST(DurationTest, RefusesUnitlessNegativeAndEndless) {
-  for (const char* text : {"", "10", "-5s", "5 parsecs", "1e3s", "999999999999y"}) EXPECT_FALSE(ParseDuration(text)) << text;
+  for (const char* text : {"", "10", "-5s", "5 parsecs", "1e3s", "999999999999y"})
+    EXPECT_FALSE(ParseDuration(text)) << text;
 }
 
 TEST(DurationTest, PrintsTheShortestForm) {

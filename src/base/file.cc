@@ -73,8 +73,10 @@ Status WriteFileAtomically(const std::string& path, std::string_view content) {
   }
   if (rename(temporary.c_str(), path.c_str()) != 0) return Failed(errno, "cannot rename to", path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  const Descriptor parent(open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.get() >= 0 && fsync(parent.get()) != 0) return Failed(errno, "cannot sync folder of", path);
+  const Descriptor parent(
+      open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (parent.get() >= 0 && fsync(parent.get()) != 0)
+    return Failed(errno, "cannot sync folder of", path);
   return {};
 }
 
@@ -88,7 +90,8 @@ Status MakeFolders(const std::string& path) {
 Result<std::vector<std::string>> ListFiles(const std::string& folder, std::string_view suffix) {
   std::error_code error;
   std::vector<std::string> names;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
     const std::string name = it->path().filename().string();
     std::error_code ignored;
     if (name.ends_with(suffix) && it->is_regular_file(ignored)) names.push_back(name);

@@ -1,5 +1,6 @@
-// Reading JSON and YAML. nlohmann's DOM is built through its own parser with a callback that bounds the
-// depth and refuses a key given twice; YAML nodes are converted by their resolved core-schema type.
+// Reading JSON and YAML. nlohmann's DOM is built through its own parser with a callback that bounds
+// the depth and refuses a key given twice; YAML nodes are converted by their resolved core-schema
+// type.
 #include "base/json.h"
 
 #include <yaml-cpp/yaml.h>
@@ -38,7 +39,8 @@ Place PlaceOf(std::string_view text, size_t offset) {
 
 // A YAML plain scalar by the 1.2 core schema.
 Json FromScalar(const std::string& text) {
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
+    return nullptr;
   if (text == "true" || text == "True" || text == "TRUE") return true;
   if (text == "false" || text == "False" || text == "FALSE") return false;
   const char* first = text.data() + (text[0] == '+' ? 1 : 0);
@@ -55,7 +57,8 @@ Json FromScalar(const std::string& text) {
 
 // `budget` bounds the nodes after the expansion of aliases: no billion laughs.
 Result<Json> FromYaml(const YAML::Node& node, const std::string& pointer, int depth, int& budget) {
-  if (--budget < 0) return InvalidArgument("more than {} YAML nodes once aliases are expanded", kMaxNodes);
+  if (--budget < 0)
+    return InvalidArgument("more than {} YAML nodes once aliases are expanded", kMaxNodes);
   if (depth > kMaxDepth) return InvalidArgument("nested deeper than {} levels", kMaxDepth);
   switch (node.Type()) {
     case YAML::NodeType::Scalar:
@@ -63,7 +66,8 @@ Result<Json> FromYaml(const YAML::Node& node, const std::string& pointer, int de
     case YAML::NodeType::Sequence: {
       Json array = Json::array();
       for (size_t i = 0; i < node.size(); ++i) {
-        ASSIGN_OR_RETURN(Json item, FromYaml(node[i], fmt::format("{}/{}", pointer, i), depth + 1, budget));
+        ASSIGN_OR_RETURN(Json item,
+                         FromYaml(node[i], fmt::format("{}/{}", pointer, i), depth + 1, budget));
         array.push_back(std::move(item));
       }
       return array;
@@ -76,7 +80,8 @@ Result<Json> FromYaml(const YAML::Node& node, const std::string& pointer, int de
         const std::string key = entry.first.Scalar();
         const std::string below = pointer + "/" + EscapePointer(key);
         if (object.contains(key)) {
-          auto error = InvalidArgument("key given twice: \"{}\" (line {})", key, entry.first.Mark().line + 1);
+          auto error = InvalidArgument("key given twice: \"{}\" (line {})", key,
+                                       entry.first.Mark().line + 1);
           error.error().At(below);
           return error;
         }
@@ -84,7 +89,8 @@ Result<Json> FromYaml(const YAML::Node& node, const std::string& pointer, int de
       }
       return object;
     }
-    default: return Json(nullptr);
+    default:
+      return Json(nullptr);
   }
 }
 
@@ -119,11 +125,13 @@ std::unexpected<Error> WrongType(const Json& value, std::string_view key, std::s
 }  // namespace
 
 Result<Json> ParseJson(std::string_view text) {
-  if (text.size() > kMaxText) return InvalidArgument("document of {} bytes, at most {}", text.size(), kMaxText);
+  if (text.size() > kMaxText)
+    return InvalidArgument("document of {} bytes, at most {}", text.size(), kMaxText);
   std::vector<std::set<std::string>> keys;
   std::string problem;
   const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth && problem.empty()) problem = fmt::format("nested deeper than {} levels", kMaxDepth);
+    if (depth > kMaxDepth && problem.empty())
+      problem = fmt::format("nested deeper than {} levels", kMaxDepth);
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.empty() &&
@@ -144,14 +152,15 @@ Result<Json> ParseJson(std::string_view text) {
 }
 
 Result<Json> ParseYaml(std::string_view text) {
-  if (text.size() > kMaxText) return InvalidArgument("document of {} bytes, at most {}", text.size(), kMaxText);
+  if (text.size() > kMaxText)
+    return InvalidArgument("document of {} bytes, at most {}", text.size(), kMaxText);
   try {
     const YAML::Node root = YAML::Load(std::string(text));
     int budget = kMaxNodes;
     return FromYaml(root, "", 0, budget);
   } catch (const YAML::Exception& error) {
-    return InvalidArgument("not YAML: line {}, column {}: {}", error.mark.line + 1, error.mark.column + 1,
-                           error.msg);
+    return InvalidArgument("not YAML: line {}, column {}: {}", error.mark.line + 1,
+                           error.mark.column + 1, error.msg);
   }
 }
 
@@ -178,7 +187,8 @@ Result<double> GetNumber(const Json& object, std::string_view key, std::string_v
 
 std::string StringOr(const Json& object, std::string_view key, std::string_view otherwise) {
   const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string(otherwise);
+  return found != object.end() && found->is_string() ? found->get<std::string>()
+                                                     : std::string(otherwise);
 }
 
 double NumberOr(const Json& object, std::string_view key, double otherwise) {
@@ -202,7 +212,8 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& candi
   return best;
 }
 
-Status CheckKeys(const Json& object, std::initializer_list<std::string_view> known, std::string_view base) {
+Status CheckKeys(const Json& object, std::initializer_list<std::string_view> known,
+                 std::string_view base) {
   if (!object.is_object()) {
     auto error = InvalidArgument("must be an object, not {}", object.type_name());
     error.error().At(base);
@@ -228,9 +239,12 @@ Status CheckKeys(const Json& object, std::initializer_list<std::string_view> kno
 std::string EscapePointer(std::string_view key) {
   std::string out;
   for (const char c : key) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
   return out;
 }

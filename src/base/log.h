@@ -1,5 +1,6 @@
-// The program's own log, on stderr: LogInfo("modbus {}: connected", address). No colour without a terminal or with
-// NO_COLOR. A message that would repeat at a device's pace goes through LogSometimes.
+// The program's own log, on stderr: LogInfo("modbus {}: connected", address). No colour without a
+// terminal or with NO_COLOR. A message that would repeat at a device's pace goes through
+// LogSometimes.
 #pragma once
 
 #include <chrono>

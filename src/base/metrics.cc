@@ -28,13 +28,17 @@ Registry& TheRegistry() {
   return *registry;
 }
 
-Metric& Find(std::string_view name, std::string_view help, std::string_view labels, std::string_view type) {
+Metric& Find(std::string_view name, std::string_view help, std::string_view labels,
+             std::string_view type) {
   Registry& registry = TheRegistry();
   const std::lock_guard lock(registry.mutex);
-  Family& family = registry.families.try_emplace(std::string(name), Family{std::string(help), type, {}})
-                       .first->second;
-  if (const auto found = family.series.find(labels); found != family.series.end()) return *found->second;
-  const std::string key = registry.series_count < kMaxSeries ? std::string(labels) : "overflow=\"true\"";
+  Family& family =
+      registry.families.try_emplace(std::string(name), Family{std::string(help), type, {}})
+          .first->second;
+  if (const auto found = family.series.find(labels); found != family.series.end())
+    return *found->second;
+  const std::string key =
+      registry.series_count < kMaxSeries ? std::string(labels) : "overflow=\"true\"";
   auto& metric = family.series[key];
   if (metric == nullptr) {
     metric = std::make_unique<Metric>();

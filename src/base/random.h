@@ -1,7 +1,7 @@
 // Seeded randomness: the same seed gives the same numbers on every machine and compiler.
 //
-// xoshiro256** (Blackman, Vigna, "Scrambled linear pseudorandom number generators", 2018), seeded by
-// splitmix64. The standard library's distributions differ between vendors; these do not.
+// xoshiro256** (Blackman, Vigna, "Scrambled linear pseudorandom number generators", 2018), seeded
+// by splitmix64. The standard library's distributions differ between vendors; these do not.
 #pragma once
 
 #include <cmath>
@@ -37,7 +37,9 @@ class Random {
 
   double Uniform() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }  // [0, 1)
   double Uniform(double low, double high) { return low + (high - low) * Uniform(); }
-  uint64_t Below(uint64_t bound) { return static_cast<uint64_t>(Uniform() * static_cast<double>(bound)); }
+  uint64_t Below(uint64_t bound) {
+    return static_cast<uint64_t>(Uniform() * static_cast<double>(bound));
+  }
   bool Chance(double probability) { return Uniform() < probability; }
   double Exponential(double mean) { return -mean * std::log1p(-Uniform()); }
 

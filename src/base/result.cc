@@ -44,25 +44,34 @@ const CodeRow& Row(Code code) {
 
 Code CodeOfErrno(int error_number) {
   switch (error_number) {
-    case ENOENT: return Code::kNotFound;
+    case ENOENT:
+      return Code::kNotFound;
     case EEXIST:
-    case EADDRINUSE: return Code::kAlreadyExists;
+    case EADDRINUSE:
+      return Code::kAlreadyExists;
     case EACCES:
-    case EPERM: return Code::kPermissionDenied;
+    case EPERM:
+      return Code::kPermissionDenied;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return Code::kResourceExhausted;
-    case EINVAL: return Code::kInvalidArgument;
-    case ETIMEDOUT: return Code::kDeadlineExceeded;
+    case ENOMEM:
+      return Code::kResourceExhausted;
+    case EINVAL:
+      return Code::kInvalidArgument;
+    case ETIMEDOUT:
+      return Code::kDeadlineExceeded;
     case ECONNREFUSED:
     case ECONNRESET:
     case EHOSTUNREACH:
     case ENETUNREACH:
-    case EPIPE: return Code::kUnavailable;
-    case EIO: return Code::kDataLoss;
-    default: return Code::kUnknown;
+    case EPIPE:
+      return Code::kUnavailable;
+    case EIO:
+      return Code::kDataLoss;
+    default:
+      return Code::kUnknown;
   }
 }
 

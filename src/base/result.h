@@ -1,7 +1,8 @@
 // How a function says that the world did not play along: a value or an Error, never an exception.
 //
-// Codes are gRPC's canonical ones; HttpStatus() is the single table to HTTP. An error says what, then
-// the values; `pointer` (RFC 6901, into a file or a body) and `fix` (what to do) when they are known.
+// Codes are gRPC's canonical ones; HttpStatus() is the single table to HTTP. An error says what,
+// then the values; `pointer` (RFC 6901, into a file or a body) and `fix` (what to do) when they are
+// known.
 #pragma once
 
 #include <expected>
@@ -35,14 +36,23 @@ enum class Code {
 
 struct Error {
   Code code = Code::kUnknown;
-  std::string message;  // What, then the values: "point unknown: pump-7/vibration".
+  std::string message;       // What, then the values: "point unknown: pump-7/vibration".
   std::string where = {};    // File or source, when there is one: "things/pump-7.td.json".
   std::string pointer = {};  // RFC 6901 JSON pointer into `where`.
   std::string fix = {};      // What the reader can do about it.
 
-  Error& Where(std::string_view file) { where = file; return *this; }
-  Error& At(std::string_view json_pointer) { pointer = json_pointer; return *this; }
-  Error& Fix(std::string_view advice) { fix = advice; return *this; }
+  Error& Where(std::string_view file) {
+    where = file;
+    return *this;
+  }
+  Error& At(std::string_view json_pointer) {
+    pointer = json_pointer;
+    return *this;
+  }
+  Error& Fix(std::string_view advice) {
+    fix = advice;
+    return *this;
+  }
 
   // One line for a log: "not found: message (where#pointer; fix: ...)".
   std::string ToString() const;
@@ -55,12 +65,11 @@ using Status = Result<void>;
 std::string_view CodeName(Code code);  // "not_found".
 int HttpStatus(Code code);             // 404.
 
-#define PENSTOCK_ERROR_MAKER(Name)                                                  \
-  template <typename... Args>                                                       \
-  [[nodiscard]] std::unexpected<Error> Name(fmt::format_string<Args...> format,     \
-                                            Args&&... args) {                       \
-    return std::unexpected(                                                         \
-        Error{Code::k##Name, fmt::format(format, std::forward<Args>(args)...)});    \
+#define PENSTOCK_ERROR_MAKER(Name)                                                                \
+  template <typename... Args>                                                                     \
+  [[nodiscard]] std::unexpected<Error> Name(fmt::format_string<Args...> format, Args&&... args) { \
+    return std::unexpected(                                                                       \
+        Error{Code::k##Name, fmt::format(format, std::forward<Args>(args)...)});                  \
   }
 
 PENSTOCK_ERROR_MAKER(Cancelled)
@@ -80,16 +89,17 @@ PENSTOCK_ERROR_MAKER(DataLoss)
 PENSTOCK_ERROR_MAKER(Unauthenticated)
 #undef PENSTOCK_ERROR_MAKER
 
-// errno as an Error: ENOSPC -> kResourceExhausted, ENOENT -> kNotFound, EADDRINUSE -> kAlreadyExists ...
+// errno as an Error: ENOSPC -> kResourceExhausted, ENOENT -> kNotFound, EADDRINUSE ->
+// kAlreadyExists ...
 [[nodiscard]] std::unexpected<Error> FromErrno(int error_number, std::string_view what);
 
 }  // namespace penstock
 
 // `TRY(status);` returns the error of a Status or Result from the calling function.
-#define TRY(expression)                                                            \
-  do {                                                                             \
-    if (auto try_result = (expression); !try_result) [[unlikely]]                  \
-      return std::unexpected(std::move(try_result).error());                       \
+#define TRY(expression)                                           \
+  do {                                                            \
+    if (auto try_result = (expression); !try_result) [[unlikely]] \
+      return std::unexpected(std::move(try_result).error());      \
   } while (false)
 
 #define PENSTOCK_CONCAT_INNER(a, b) a##b
@@ -97,7 +107,8 @@ PENSTOCK_ERROR_MAKER(Unauthenticated)
 // `ASSIGN_OR_RETURN(auto value, Compute());` declares value or returns the error.
 #define ASSIGN_OR_RETURN(declaration, expression) \
   ASSIGN_OR_RETURN_INNER(PENSTOCK_CONCAT(try_result_, __LINE__), declaration, expression)
-#define ASSIGN_OR_RETURN_INNER(temporary, declaration, expression)                 \
-  auto temporary = (expression);                                                   \
-  if (!temporary) [[unlikely]] return std::unexpected(std::move(temporary).error()); \
+#define ASSIGN_OR_RETURN_INNER(temporary, declaration, expression) \
+  auto temporary = (expression);                                   \
+  if (!temporary) [[unlikely]]                                     \
+    return std::unexpected(std::move(temporary).error());          \
   declaration = std::move(*temporary)

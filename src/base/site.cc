@@ -7,8 +7,8 @@ namespace penstock {
 namespace {
 
 std::unexpected<Error> Bad(std::string_view pointer, std::string message, std::string_view fix) {
-  return std::unexpected(
-      Error{Code::kInvalidArgument, std::move(message), "", std::string(pointer), std::string(fix)});
+  return std::unexpected(Error{Code::kInvalidArgument, std::move(message), "", std::string(pointer),
+                               std::string(fix)});
 }
 
 Status ReadEndpoint(const Json& listen, const char* key, Endpoint* out) {
@@ -34,7 +34,8 @@ Status ReadBytesAt(const Json& object, const char* key, std::string_view base, u
   if (!object.contains(key)) return {};
   ASSIGN_OR_RETURN(const double mebibytes, GetNumber(object, key, base));
   if (mebibytes < 16 || mebibytes > 1e9)
-    return Bad(fmt::format("{}/{}", base, key), fmt::format("{} MiB is out of range", mebibytes), "16 or more");
+    return Bad(fmt::format("{}/{}", base, key), fmt::format("{} MiB is out of range", mebibytes),
+               "16 or more");
   *out = static_cast<uint64_t>(mebibytes) << 20;
   return {};
 }
@@ -45,7 +46,8 @@ Result<NotifyRoute> ReadRoute(const Json& entry, const std::string& base) {
   ASSIGN_OR_RETURN(route.role, GetString(entry, "role", base));
   ASSIGN_OR_RETURN(route.via, GetString(entry, "via", base));
   if (route.via != "push" && route.via != "webhook")
-    return Bad(base + "/via", fmt::format("\"{}\" is no way to notify", route.via), "push or webhook");
+    return Bad(base + "/via", fmt::format("\"{}\" is no way to notify", route.via),
+               "push or webhook");
   route.url = StringOr(entry, "url", "");
   if (route.via == "webhook" && !route.url.starts_with("http"))
     return Bad(base + "/url", "a webhook needs an http(s) url", "url: https://...");
@@ -61,10 +63,12 @@ Result<Endpoint> ParseEndpoint(std::string_view text) {
   unsigned port = 0;
   const char* end = text.data() + text.size();
   if (colon == text.npos || colon == 0 || colon + 1 == text.size())
-    return Bad("", fmt::format("\"{}\" is no address", text), "host:port, for example 127.0.0.1:8080");
+    return Bad("", fmt::format("\"{}\" is no address", text),
+               "host:port, for example 127.0.0.1:8080");
   const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
   if (parsed.ec != std::errc() || parsed.ptr != end || port > 65535)
-    return Bad("", fmt::format("\"{}\" has no port 0..65535", text), "host:port, for example 127.0.0.1:8080");
+    return Bad("", fmt::format("\"{}\" has no port 0..65535", text),
+               "host:port, for example 127.0.0.1:8080");
   std::string_view host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   endpoint.host = host;
@@ -73,7 +77,8 @@ Result<Endpoint> ParseEndpoint(std::string_view text) {
 }
 
 bool IsLoopback(const Endpoint& endpoint) {
-  return endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
+  return endpoint.host == "localhost" || endpoint.host == "::1" ||
+         endpoint.host.starts_with("127.");
 }
 
 Result<Settings> SettingsFromJson(const Json& document) {
@@ -92,7 +97,8 @@ Result<Settings> SettingsFromJson(const Json& document) {
     TRY(CheckKeys(document["tls"], {"mode"}, "/tls"));
     const std::string mode = StringOr(document["tls"], "mode", "");
     if (mode != "off")
-      return Bad("/tls/mode", fmt::format("tls mode \"{}\" is not there yet", mode), "mode: off, on loopback");
+      return Bad("/tls/mode", fmt::format("tls mode \"{}\" is not there yet", mode),
+                 "mode: off, on loopback");
   }
   if (settings.tls_off && (!IsLoopback(settings.http) || !IsLoopback(settings.mqtt)))
     return Bad("/listen", "tls is off and a listener is not on loopback",
@@ -112,9 +118,11 @@ Result<Settings> SettingsFromJson(const Json& document) {
     TRY(ReadBytesAt(limits, "history_mib", "/limits", &settings.history_bytes_max));
   }
   if (document.contains("notify")) {
-    if (!document["notify"].is_array()) return Bad("/notify", "must be a list", "- {role: technician, via: push}");
+    if (!document["notify"].is_array())
+      return Bad("/notify", "must be a list", "- {role: technician, via: push}");
     for (size_t i = 0; i < document["notify"].size(); ++i) {
-      ASSIGN_OR_RETURN(NotifyRoute route, ReadRoute(document["notify"][i], fmt::format("/notify/{}", i)));
+      ASSIGN_OR_RETURN(NotifyRoute route,
+                       ReadRoute(document["notify"][i], fmt::format("/notify/{}", i)));
       settings.notify.push_back(std::move(route));
     }
   }

@@ -11,7 +11,7 @@
 namespace penstock {
 
 struct Endpoint {
-  std::string host;  // Numeric address or name.
+  std::string host;   // Numeric address or name.
   uint16_t port = 0;  // 0: the system chooses (tests).
 };
 
@@ -23,7 +23,7 @@ struct NotifyRoute {
 };
 
 struct Settings {
-  std::string folder;  // The site folder, absolute; set by ReadSite.
+  std::string folder;                 // The site folder, absolute; set by ReadSite.
   std::string site = "example/site";  // ISA-95 enterprise/site.
   std::string data = "data";          // Relative to the site folder, or absolute.
   Endpoint http{"127.0.0.1", 8080}, mqtt{"127.0.0.1", 1883};

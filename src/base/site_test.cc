@@ -14,9 +14,11 @@ TEST(SiteTest, AnEmptyFileRunsOnLoopback) {
 }
 
 TEST(SiteTest, ReadsWhatPeopleWrite) {
-  const Settings settings = Read("site: acme/cologne\nlisten: {http: 127.0.0.1:0, mqtt: '[::1]:1884'}\n"
-                                 "retain: {raw: 90d}\nnotify:\n  - {role: technician, via: push, escalate-after: 60s}\n")
-                                .value();
+  const Settings settings =
+      Read(
+          "site: acme/cologne\nlisten: {http: 127.0.0.1:0, mqtt: '[::1]:1884'}\n"
+          "retain: {raw: 90d}\nnotify:\n  - {role: technician, via: push, escalate-after: 60s}\n")
+          .value();
   EXPECT_EQ(settings.mqtt.host, "::1");
   EXPECT_EQ(settings.mqtt.port, 1884);
   EXPECT_EQ(settings.retain_raw, std::chrono::days(90));

@@ -20,15 +20,16 @@ struct Report {
 
   void Mistake(Error error) { findings.push_back({true, std::move(error)}); }
   size_t Count(bool errors) const {
-    return static_cast<size_t>(
-        std::count_if(findings.begin(), findings.end(), [&](const auto& f) { return f.is_error == errors; }));
+    return static_cast<size_t>(std::count_if(findings.begin(), findings.end(),
+                                             [&](const auto& f) { return f.is_error == errors; }));
   }
 };
 
 size_t CountFiles(const fs::path& folder, std::string_view suffix) {
   std::error_code error;
   size_t count = 0;
-  for (const auto& entry : fs::directory_iterator(folder, error)) count += entry.path().string().ends_with(suffix) ? 1 : 0;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    count += entry.path().string().ends_with(suffix) ? 1 : 0;
   return count;
 }
 
@@ -38,11 +39,15 @@ void CheckModels(const std::string& folder, const things::Snapshot& snapshot, Re
   for (Error& error : bindings.bad) report->Mistake(std::move(error));
   telemetry::FeatureEngine features;
   for (const auto& binding : bindings.good) {
-    const auto things = binding.on_things.empty() ? telemetry::ThingsOfModel(snapshot, binding.on_model) : binding.on_things;
+    const auto things = binding.on_things.empty()
+                            ? telemetry::ThingsOfModel(snapshot, binding.on_model)
+                            : binding.on_things;
     if (auto status = features.AddSchema(binding.model, binding.schema, snapshot, things); !status)
       report->Mistake(std::move(status.error().Where(binding.file)));
     if (things.empty())
-      report->findings.push_back({false, {Code::kNotFound, "no thing has the model " + binding.on_model, binding.file, "/on", ""}});
+      report->findings.push_back({false,
+                                  {Code::kNotFound, "no thing has the model " + binding.on_model,
+                                   binding.file, "/on", ""}});
   }
 }
 
@@ -58,7 +63,8 @@ Report CheckSite(const std::string& folder) {
   CheckModels(folder, *snapshot, &report);
   for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
-  for (const char* sub : {"models", "kpis", "usecases"}) report.files += CountFiles(fs::path(folder) / sub, ".yaml");
+  for (const char* sub : {"models", "kpis", "usecases"})
+    report.files += CountFiles(fs::path(folder) / sub, ".yaml");
   return report;
 }
 
@@ -70,29 +76,36 @@ Json ToJson(const Report& report) {
                      {"pointer", error.pointer},
                      {"message", error.message},
                      {"fix", error.fix}});
-  return {{"errors", report.Count(true)}, {"warnings", report.Count(false)}, {"files", report.files}, {"findings", items}};
+  return {{"errors", report.Count(true)},
+          {"warnings", report.Count(false)},
+          {"files", report.files},
+          {"findings", items}};
 }
 
 }  // namespace
 
 void AddCheck(CLI::App& app, Common& common, int* exit_code) {
   static std::string folder;
-  CLI::App* command = app.add_subcommand("check", "Explain every mistake in a site's files: file, place, fix");
+  CLI::App* command =
+      app.add_subcommand("check", "Explain every mistake in a site's files: file, place, fix");
   command->footer("Example: penstock check plant/");
   command->add_option("site", folder, "Site folder")->required();
   command->add_flag("--json", common.json, "One JSON document on stdout");
   command->callback([&common, exit_code] {
     if (!fs::is_directory(folder)) {
-      *exit_code = Fail(common, {Code::kNotFound, "no such folder: " + folder, "", "", "give the folder that holds site.yaml"});
+      *exit_code = Fail(common, {Code::kNotFound, "no such folder: " + folder, "", "",
+                                 "give the folder that holds site.yaml"});
       return;
     }
     const Report report = CheckSite(folder);
     if (common.json) {
       PrintJson(ToJson(report));
     } else {
-      for (const auto& finding : report.findings) fmt::print("{}\n", things::FormatFinding(finding));
-      fmt::print("{} error{}, {} warning{} in {} files\n", report.Count(true), report.Count(true) == 1 ? "" : "s",
-                 report.Count(false), report.Count(false) == 1 ? "" : "s", report.files);
+      for (const auto& finding : report.findings)
+        fmt::print("{}\n", things::FormatFinding(finding));
+      fmt::print("{} error{}, {} warning{} in {} files\n", report.Count(true),
+                 report.Count(true) == 1 ? "" : "s", report.Count(false),
+                 report.Count(false) == 1 ? "" : "s", report.files);
     }
     *exit_code = report.Count(true) > 0 ? kNo : kDone;
   });

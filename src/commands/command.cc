@@ -39,7 +39,8 @@ Error FromProblem(const std::string& text, long status) {
 }  // namespace
 
 void AddCommonOptions(CLI::App& command, Common& common) {
-  command.add_option("--site", common.site, "Site folder (default: $PENSTOCK_SITE, else examples/bottling, else .)");
+  command.add_option("--site", common.site,
+                     "Site folder (default: $PENSTOCK_SITE, else examples/bottling, else .)");
   command.add_option("--data", common.data, "Data folder, instead of site.yaml's");
   command.add_flag("--json", common.json, "One JSON document on stdout");
 }
@@ -67,7 +68,8 @@ int Fail(const Common& common, const Error& error) {
     return kFailed;
   }
   std::string text = "error: " + error.message + "\n";
-  if (!error.where.empty()) text += "  in:  " + error.where + (error.pointer.empty() ? "" : "  " + error.pointer) + "\n";
+  if (!error.where.empty())
+    text += "  in:  " + error.where + (error.pointer.empty() ? "" : "  " + error.pointer) + "\n";
   if (!error.fix.empty()) text += "  fix: " + error.fix + "\n";
   std::fputs(text.c_str(), stderr);
   return kFailed;
@@ -78,9 +80,13 @@ void PrintJson(const Json& document) {
   std::fflush(stdout);
 }
 
-bool IsTerminal(int descriptor) { return isatty(descriptor) != 0 && std::getenv("NO_COLOR") == nullptr; }
+bool IsTerminal(int descriptor) {
+  return isatty(descriptor) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
 
-std::string ClockText(const std::string& rfc3339) { return rfc3339.size() >= 23 ? rfc3339.substr(11, 12) : rfc3339; }
+std::string ClockText(const std::string& rfc3339) {
+  return rfc3339.size() >= 23 ? rfc3339.substr(11, 12) : rfc3339;
+}
 
 std::string NumberText(const Json& number) {
   return number.is_number() ? fmt::format("{:.3g}", number.get<double>()) : "-";
@@ -105,7 +111,8 @@ Result<NodeAddress> FindNode(const Settings& settings) {
 Status WriteNodeAddress(const Settings& settings, const NodeAddress& address) {
   const Json body = {{"url", address.url}, {"token", address.token}, {"pid", address.pid}};
   const std::string path = AddressFile(settings);
-  // The token is for the owner of the data folder alone; the mode is set before the content is there.
+  // The token is for the owner of the data folder alone; the mode is set before the content is
+  // there.
   const int fd = open((path + ".tmp").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd >= 0) {
     (void)fchmod(fd, 0600);
@@ -116,7 +123,8 @@ Status WriteNodeAddress(const Settings& settings, const NodeAddress& address) {
 
 void RemoveNodeAddress(const Settings& settings) { (void)unlink(AddressFile(settings).c_str()); }
 
-Result<Json> Ask(const NodeAddress& node, const std::string& method, const std::string& path, const Json& body) {
+Result<Json> Ask(const NodeAddress& node, const std::string& method, const std::string& path,
+                 const Json& body) {
   const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
   curl_slist* list = curl_slist_append(nullptr, ("Authorization: Bearer " + node.token).c_str());
   list = curl_slist_append(list, "Content-Type: application/json");

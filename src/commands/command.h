@@ -1,7 +1,8 @@
-// What the commands of the program share: options that all have, where the output goes, how to reach a running node.
+// What the commands of the program share: options that all have, where the output goes, how to
+// reach a running node.
 //
-// Data goes to stdout, talk to stderr. Exit: 0 done, 1 the answer is no (a check that failed, nothing found), 2 it could not
-// be done (bad arguments, no node, no file).
+// Data goes to stdout, talk to stderr. Exit: 0 done, 1 the answer is no (a check that failed,
+// nothing found), 2 it could not be done (bad arguments, no node, no file).
 #pragma once
 
 #include <functional>
@@ -17,7 +18,8 @@ namespace penstock::commands {
 inline constexpr int kDone = 0, kNo = 1, kFailed = 2;
 
 struct Common {
-  std::string site;  // --site: the site folder; PENSTOCK_SITE, else examples/bottling or the current folder.
+  std::string site;  // --site: the site folder; PENSTOCK_SITE, else examples/bottling or the
+                     // current folder.
   std::string data;  // --data: instead of site.yaml's.
   bool json = false;
   bool verbose = false;
@@ -53,7 +55,8 @@ std::string ClockText(const std::string& rfc3339);
 // A number with three significant digits, or "-" for null.
 std::string NumberText(const Json& number);
 
-// How a command reaches the node of a data folder: DATA/node.json, written by the node with mode 0600.
+// How a command reaches the node of a data folder: DATA/node.json, written by the node with mode
+// 0600.
 struct NodeAddress {
   std::string url, token;
   int pid = 0;

@@ -1,4 +1,5 @@
-// `penstock completion bash|zsh`: completes commands and options from the program's own table of them.
+// `penstock completion bash|zsh`: completes commands and options from the program's own table of
+// them.
 #include "commands/command.h"
 
 namespace penstock::commands {
@@ -6,7 +7,8 @@ namespace {
 
 std::string Words(const CLI::App& app) {
   std::string words;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) words += sub->get_name() + " ";
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    words += sub->get_name() + " ";
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name(false, true);
     for (const std::string& part : CLI::detail::split(name, ','))

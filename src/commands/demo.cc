@@ -1,5 +1,6 @@
-// `penstock demo --headless`: the main job without a person. The plant's own operator answers; at the end one document
-// says what was wrong in truth, what the node said of it, and what it cost to run.
+// `penstock demo --headless`: the main job without a person. The plant's own operator answers; at
+// the end one document says what was wrong in truth, what the node said of it, and what it cost to
+// run.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -37,7 +38,9 @@ double PeakMegabytes() {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -55,17 +58,19 @@ void Progress(const Common& common, const Node& node, double seconds, double tot
   if (!IsTerminal(STDERR_FILENO) && !common.verbose) return;
   const auto& s = node.services();
   const auto alarms = s.alarms.List({});
-  fmt::print(stderr, "\r{:3.0f} of {:.0f} s  {:8} samples  {:2} alarms ", seconds, total, s.pipeline.ledger().stored,
-             alarms ? alarms->size() : 0);
+  fmt::print(stderr, "\r{:3.0f} of {:.0f} s  {:8} samples  {:2} alarms ", seconds, total,
+             s.pipeline.ledger().stored, alarms ? alarms->size() : 0);
 }
 
 // Runs until the time is over; notes when the first alarm with an explanation was there.
-std::optional<double> Run(const Common& common, const Node& node, StopSignal& stop, const Watch& watch, double total) {
+std::optional<double> Run(const Common& common, const Node& node, StopSignal& stop,
+                          const Watch& watch, double total) {
   std::optional<double> first;
   while (watch.Seconds() < total && !stop.Wait(std::chrono::milliseconds(250))) {
     if (!first) {
       const auto alarms = node.services().alarms.List({});
-      if (alarms && std::any_of(alarms->begin(), alarms->end(), [](const auto& a) { return !a.because.empty(); }))
+      if (alarms && std::any_of(alarms->begin(), alarms->end(),
+                                [](const auto& a) { return !a.because.empty(); }))
         first = watch.Seconds();
     }
     Progress(common, node, watch.Seconds(), total);
@@ -97,7 +102,8 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
   const std::string models = options.models.empty() ? example.data + "/models" : options.models;
   TRY(EnsureDemoModels(example, models));
   // Every run starts from nothing, on ports of its own.
-  const std::string folder = common.data.empty() ? fmt::format("{}/demo-{}", example.data, getpid()) : example.data;
+  const std::string folder =
+      common.data.empty() ? fmt::format("{}/demo-{}", example.data, getpid()) : example.data;
   std::error_code ignored;
   if (common.data.empty()) fs::remove_all(folder, ignored);
   TRY(MakeFolders(folder));
@@ -112,7 +118,12 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
   ASSIGN_OR_RETURN(const auto node, Node::Start(std::move(node_options)));
   ASSIGN_OR_RETURN(const std::string token, node->MachineToken("cli", trust::Role::kAdmin));
   const NodeAddress address{node->url(), token, getpid()};
-  PlantProcess::Options plant_options{options.seed, ports, node->url(), "", folder + "/plant_truth.jsonl", true,
+  PlantProcess::Options plant_options{options.seed,
+                                      ports,
+                                      node->url(),
+                                      "",
+                                      folder + "/plant_truth.jsonl",
+                                      true,
                                       options.operator_error_rate};
   ASSIGN_OR_RETURN(plant_options.token, node->MachineToken("plant-crew", trust::Role::kTechnician));
   ASSIGN_OR_RETURN(const auto plant, PlantProcess::Start(plant_options, clock));
@@ -138,41 +149,53 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
 
 void PrintReport(const Json& report) {
   fmt::print("{} samples in {:.0f} s, {:.1f} CPU-s, {:.0f} MB; first explained alarm after {} s\n",
-             report["samples"].get<uint64_t>(), report["ran_s"].get<double>(), report["cpu_s"].get<double>(),
-             report["rss_mb_max"].get<double>(), NumberText(report["first_explained_alarm_s"]));
+             report["samples"].get<uint64_t>(), report["ran_s"].get<double>(),
+             report["cpu_s"].get<double>(), report["rss_mb_max"].get<double>(),
+             NumberText(report["first_explained_alarm_s"]));
   for (const Json& fault : report["faults"])
-    fmt::print("  fault  {:<10} {:<15} onset {}  alarmed {}  {}\n", fault.value("machine", ""), fault.value("kind", ""),
-               ClockText(fault.value("onset", "")),
+    fmt::print("  fault  {:<10} {:<15} onset {}  alarmed {}  {}\n", fault.value("machine", ""),
+               fault.value("kind", ""), ClockText(fault.value("onset", "")),
                fault["alarmed_at"].is_string() ? ClockText(fault.value("alarmed_at", "")) : "never",
                fault.value("outcome", ""));
   for (const Json& alarm : report["alarms"])
-    fmt::print("  alarm  {:<10} {:<15} {}  {}  {}\n", alarm.value("thing", ""), alarm.value("cause", ""),
-               ClockText(alarm.value("raised", "")), alarm["right"] == true ? "right" : "wrong",
+    fmt::print("  alarm  {:<10} {:<15} {}  {}  {}\n", alarm.value("thing", ""),
+               alarm.value("cause", ""), ClockText(alarm.value("raised", "")),
+               alarm["right"] == true ? "right" : "wrong",
                alarm["verdict"].is_object() ? alarm["verdict"].value("kind", "") : "no verdict");
-  fmt::print("alarmed before failure {}, precision {}, gap in the ledger {}\n", NumberText(report["alarmed_before_failure"]),
-             NumberText(report["precision"]), report["ledger"].value("gap", 0));
+  fmt::print("alarmed before failure {}, precision {}, gap in the ledger {}\n",
+             NumberText(report["alarmed_before_failure"]), NumberText(report["precision"]),
+             report["ledger"].value("gap", 0));
 }
 
 }  // namespace
 
 void AddDemo(CLI::App& app, Common& common, int* exit_code) {
   static Options options;
-  CLI::App* command = app.add_subcommand("demo", "The main job without a person: plant, alarms, answers, KPIs, one report");
+  CLI::App* command = app.add_subcommand(
+      "demo", "The main job without a person: plant, alarms, answers, KPIs, one report");
   command->footer("Example: penstock demo --headless --for 120s --seed 7 --json");
   AddCommonOptions(*command, common);
-  command->add_flag("--headless", options.headless, "The plant's operator answers the alarms")->required();
+  command->add_flag("--headless", options.headless, "The plant's operator answers the alarms")
+      ->required();
   command->add_option("--for", options.time, "Real time to run")->capture_default_str();
   command->add_option("--seed", options.seed, "Seed of the plant")->capture_default_str();
-  command->add_option("--speed", options.speed, "Plant seconds per second")->check(CLI::Range(1.0, 3600.0))->capture_default_str();
-  command->add_option("--operator-error", options.operator_error_rate, "Share of wrong answers")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command->add_option("--models", options.models, "Model repository (default: the site's, trained when missing)");
+  command->add_option("--speed", options.speed, "Plant seconds per second")
+      ->check(CLI::Range(1.0, 3600.0))
+      ->capture_default_str();
+  command->add_option("--operator-error", options.operator_error_rate, "Share of wrong answers")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--models", options.models,
+                      "Model repository (default: the site's, trained when missing)");
   command->callback([&common, exit_code] {
     StopSignal stop;
     const auto report = RunDemo(common, options, stop);
     if (!report) return void(*exit_code = Fail(common, report.error()));
     if (IsTerminal(STDERR_FILENO)) fmt::print(stderr, "\n");
-    if (common.json) PrintJson(*report);
-    else PrintReport(*report);
+    if (common.json)
+      PrintJson(*report);
+    else
+      PrintReport(*report);
   });
 }
 

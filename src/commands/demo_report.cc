@@ -30,9 +30,11 @@ bool IsRight(const Json& alarm, const Json& truth) {
   const std::string thing = StringOr(alarm, "thing", ""), cause = StringOr(alarm, "cause", "");
   const auto raised = TimeOf(alarm, "raised");
   if (!raised) return false;
-  for (const Json& fault : truth.value(IsSensorCause(cause) ? "sensor_faults" : "faults", Json::array())) {
+  for (const Json& fault :
+       truth.value(IsSensorCause(cause) ? "sensor_faults" : "faults", Json::array())) {
     if (StringOr(fault, "machine", "") != thing || !Present(fault, *raised)) continue;
-    if (IsSensorCause(cause) || cause == StringOr(fault, "kind", "") || cause == "unknown_anomaly") return true;
+    if (IsSensorCause(cause) || cause == StringOr(fault, "kind", "") || cause == "unknown_anomaly")
+      return true;
   }
   return false;
 }
@@ -54,12 +56,16 @@ Json WithAlarm(Json fault, const Json& alarms) {
   return fault;
 }
 
-Json Ratio(int of, int all) { return all > 0 ? Json(static_cast<double>(of) / all) : Json(nullptr); }
+Json Ratio(int of, int all) {
+  return all > 0 ? Json(static_cast<double>(of) / all) : Json(nullptr);
+}
 
 }  // namespace
 
 Json DemoReport(const Json& truth, const Json& alarms) {
-  Json report = {{"faults", Json::array()}, {"alarms", Json::array()}, {"sensor_faults", truth.value("sensor_faults", Json::array())}};
+  Json report = {{"faults", Json::array()},
+                 {"alarms", Json::array()},
+                 {"sensor_faults", truth.value("sensor_faults", Json::array())}};
   int over = 0, warned = 0, named = 0, right = 0;
   for (const Json& fault : truth.value("faults", Json::array())) {
     const Json told = WithAlarm(fault, alarms);

@@ -47,7 +47,8 @@ class PortHolder {
 };
 
 void ReplaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 Status CopyOne(const fs::path& from, const fs::path& to, const DemoPorts& ports) {
@@ -74,14 +75,17 @@ Result<DemoPorts> FreeDemoPorts() {
   return ports;
 }
 
-Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports, const std::string& folder, bool anew) {
+Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports,
+                              const std::string& folder, bool anew) {
   const fs::path site = fs::path(folder) / "site";
   std::error_code error;
   if (anew) fs::remove_all(site, error);
   if (!fs::exists(site / "site.yaml")) {
-    for (fs::recursive_directory_iterator it(example.folder, error), end; !error && it != end; it.increment(error)) {
+    for (fs::recursive_directory_iterator it(example.folder, error), end; !error && it != end;
+         it.increment(error)) {
       // Data of an earlier run may lie inside the example's folder; it is not part of the site.
-      if (it->is_directory() && it->path() == fs::path(example.data)) it.disable_recursion_pending();
+      if (it->is_directory() && it->path() == fs::path(example.data))
+        it.disable_recursion_pending();
       if (!it->is_regular_file() || it->path().string().starts_with(example.data + "/")) continue;
       TRY(CopyOne(it->path(), site / fs::relative(it->path(), example.folder), ports));
     }
@@ -94,7 +98,8 @@ Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports, c
   return settings;
 }
 
-std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed, std::optional<Time> origin) {
+std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed,
+                                         std::optional<Time> origin) {
   if (!origin) {
     origin = SystemClock().Now();
     if (const auto saved = ReadDocument(ClockFile(data)))
@@ -107,14 +112,33 @@ Status SaveClock(const std::string& data, const Clock& clock) {
   return WriteFileAtomically(ClockFile(data), Json{{"time", FormatTime(clock.Now())}}.dump());
 }
 
-Result<std::unique_ptr<PlantProcess>> PlantProcess::Start(const Options& options, const ScaledClock& clock) {
-  const std::vector<std::string> words = {
-      "/proc/self/exe", "plant", "--summary", "--seed", std::to_string(options.seed), "--speed",
-      fmt::format("{}", clock.Speed()), "--origin", FormatTime(clock.origin()), "--anchor", FormatTime(clock.anchor()),
-      "--modbus-port", std::to_string(options.ports.modbus), "--opcua-port", std::to_string(options.ports.opcua),
-      "--mqtt", fmt::format("127.0.0.1:{}", options.ports.mqtt), "--node", options.node_url, "--operator",
-      options.answers_alarms ? "auto" : "follow", "--operator-error", fmt::format("{}", options.operator_error_rate),
-      "--truth", options.truth_file};
+Result<std::unique_ptr<PlantProcess>> PlantProcess::Start(const Options& options,
+                                                          const ScaledClock& clock) {
+  const std::vector<std::string> words = {"/proc/self/exe",
+                                          "plant",
+                                          "--summary",
+                                          "--seed",
+                                          std::to_string(options.seed),
+                                          "--speed",
+                                          fmt::format("{}", clock.Speed()),
+                                          "--origin",
+                                          FormatTime(clock.origin()),
+                                          "--anchor",
+                                          FormatTime(clock.anchor()),
+                                          "--modbus-port",
+                                          std::to_string(options.ports.modbus),
+                                          "--opcua-port",
+                                          std::to_string(options.ports.opcua),
+                                          "--mqtt",
+                                          fmt::format("127.0.0.1:{}", options.ports.mqtt),
+                                          "--node",
+                                          options.node_url,
+                                          "--operator",
+                                          options.answers_alarms ? "auto" : "follow",
+                                          "--operator-error",
+                                          fmt::format("{}", options.operator_error_rate),
+                                          "--truth",
+                                          options.truth_file};
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);

@@ -1,4 +1,5 @@
-// The example plant beside a node: a copy of its site on free ports, its process, and the shared time-lapse clock.
+// The example plant beside a node: a copy of its site on free ports, its process, and the shared
+// time-lapse clock.
 #pragma once
 
 #include <sys/types.h>
@@ -19,12 +20,15 @@ struct DemoPorts {
 };
 Result<DemoPorts> FreeDemoPorts();
 
-// Copies the site's files to `folder`/site with the plant's ports in its Thing Descriptions, and returns its settings.
-// The copy is made anew only when the folder is not there: people may edit it.
-Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports, const std::string& folder, bool anew);
+// Copies the site's files to `folder`/site with the plant's ports in its Thing Descriptions, and
+// returns its settings. The copy is made anew only when the folder is not there: people may edit
+// it.
+Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports,
+                              const std::string& folder, bool anew);
 
 // Time goes on where it stopped: <data>/plant_time.json.
-std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed, std::optional<Time> origin);
+std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed,
+                                         std::optional<Time> origin);
 Status SaveClock(const std::string& data, const Clock& clock);
 
 // `penstock plant` as a child process; its summary comes on its standard output when it ends.
@@ -37,7 +41,8 @@ class PlantProcess {
     bool answers_alarms = false;  // The plant's own operator answers; else a person does.
     double operator_error_rate = 0.03;
   };
-  static Result<std::unique_ptr<PlantProcess>> Start(const Options& options, const ScaledClock& clock);
+  static Result<std::unique_ptr<PlantProcess>> Start(const Options& options,
+                                                     const ScaledClock& clock);
   ~PlantProcess();  // Ends it if need be.
   bool Running();
   // Ends it and returns its summary.

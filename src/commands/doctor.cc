@@ -1,4 +1,5 @@
-// `penstock doctor`: is the node well, and if not, what to do. Each line is a check with what was found.
+// `penstock doctor`: is the node well, and if not, what to do. Each line is a check with what was
+// found.
 #include <sys/statvfs.h>
 
 #include <filesystem>
@@ -19,8 +20,11 @@ class Findings {
   Json ToJson() const { return {{"ok", all_ok_}, {"checks", items_}}; }
   void Print() const {
     for (const Json& item : items_)
-      fmt::print("{:<4} {:<14} {}{}\n", item["ok"] == true ? "ok" : "BAD", item.value("check", ""), item.value("text", ""),
-                 item.value("fix", "").empty() ? "" : "\n                     fix: " + item.value("fix", ""));
+      fmt::print("{:<4} {:<14} {}{}\n", item["ok"] == true ? "ok" : "BAD", item.value("check", ""),
+                 item.value("text", ""),
+                 item.value("fix", "").empty()
+                     ? ""
+                     : "\n                     fix: " + item.value("fix", ""));
   }
 
  private:
@@ -31,20 +35,26 @@ class Findings {
 constexpr uint64_t kFreeBytesMin = 1ULL << 30;
 
 void CheckDisk(const Settings& settings, Findings& findings) {
-  const auto free = FreeBytes(std::filesystem::exists(settings.data) ? settings.data : settings.folder);
+  const auto free =
+      FreeBytes(std::filesystem::exists(settings.data) ? settings.data : settings.folder);
   if (!free) return findings.Add(false, "disk", free.error().message);
-  findings.Add(*free >= kFreeBytesMin, "disk", fmt::format("{:.1f} GiB free for {}", static_cast<double>(*free) / 0x1p30, settings.data),
-               "make room, or lower limits: history_mib in site.yaml");
+  findings.Add(
+      *free >= kFreeBytesMin, "disk",
+      fmt::format("{:.1f} GiB free for {}", static_cast<double>(*free) / 0x1p30, settings.data),
+      "make room, or lower limits: history_mib in site.yaml");
 }
 
 void CheckLedger(const Json& ledger, Findings& findings) {
   const auto gap = ledger.value("gap", int64_t{0});
   findings.Add(gap == 0, "ledger",
-               fmt::format("produced {} = stored {} + quarantined {} + duplicates {} + refused {} + pending {}, gap {}",
-                           ledger.value("produced", 0ULL), ledger.value("stored", 0ULL), ledger.value("quarantined", 0ULL),
-                           ledger.value("duplicates", 0ULL), ledger.value("refused", 0ULL), ledger.value("pending", 0ULL), gap),
+               fmt::format("produced {} = stored {} + quarantined {} + duplicates {} + refused {} "
+                           "+ pending {}, gap {}",
+                           ledger.value("produced", 0ULL), ledger.value("stored", 0ULL),
+                           ledger.value("quarantined", 0ULL), ledger.value("duplicates", 0ULL),
+                           ledger.value("refused", 0ULL), ledger.value("pending", 0ULL), gap),
                "this is a defect of the program: keep the data folder and report it");
-  findings.Add(!ledger.value("log_failing", false), "durable log", fmt::format("durable in {:.1f} ms", ledger.value("log_durable_ms", 0.0)),
+  findings.Add(!ledger.value("log_failing", false), "durable log",
+               fmt::format("durable in {:.1f} ms", ledger.value("log_durable_ms", 0.0)),
                "the log cannot be written: look at the disk and the node's log");
 }
 
@@ -55,11 +65,14 @@ void CheckDevices(const Json& devices, Findings& findings) {
       ++connected;
       continue;
     }
-    findings.Add(false, "device", fmt::format("{} ({} {}): {}, {}", device.value("name", ""), device.value("protocol", ""),
-                                              device.value("address", ""), device.value("state", ""), device.value("last_error", "")),
+    findings.Add(false, "device",
+                 fmt::format("{} ({} {}): {}, {}", device.value("name", ""),
+                             device.value("protocol", ""), device.value("address", ""),
+                             device.value("state", ""), device.value("last_error", "")),
                  "is it switched on, and is the address in its Thing Description right?");
   }
-  findings.Add(true, "devices", fmt::format("{} of {} connected", connected, devices["items"].size()));
+  findings.Add(true, "devices",
+               fmt::format("{} of {} connected", connected, devices["items"].size()));
 }
 
 void CheckAudit(const NodeAddress& node, Findings& findings) {
@@ -69,7 +82,9 @@ void CheckAudit(const NodeAddress& node, Findings& findings) {
   if (size == 0) return findings.Add(true, "audit", "empty");
   const auto proof = Ask(node, "GET", fmt::format("/api/v1/audit/{}/proof", size - 1));
   const bool ok = proof && proof->value("proof_ok", false);
-  findings.Add(ok, "audit", fmt::format("{} leaves, root {}, newest leaf's proof {}", size, root->value("root", "").substr(0, 16), ok ? "ok" : "BROKEN"),
+  findings.Add(ok, "audit",
+               fmt::format("{} leaves, root {}, newest leaf's proof {}", size,
+                           root->value("root", "").substr(0, 16), ok ? "ok" : "BROKEN"),
                "the records were changed from outside: restore a backup");
 }
 
@@ -87,7 +102,9 @@ Findings Examine(const Settings& settings) {
     findings.Add(false, "node", overview.error().message, "see its log");
     return findings;
   }
-  findings.Add(true, "node", fmt::format("{} at {}, {:.0f} samples/s", overview->value("node", ""), node->url, overview->value("samples_per_s", 0.0)));
+  findings.Add(true, "node",
+               fmt::format("{} at {}, {:.0f} samples/s", overview->value("node", ""), node->url,
+                           overview->value("samples_per_s", 0.0)));
   if (const auto ledger = Ask(*node, "GET", "/api/v1/ledger")) CheckLedger(*ledger, findings);
   if (const auto devices = Ask(*node, "GET", "/api/v1/devices")) CheckDevices(*devices, findings);
   CheckAudit(*node, findings);
@@ -97,15 +114,18 @@ Findings Examine(const Settings& settings) {
 }  // namespace
 
 void AddDoctor(CLI::App& app, Common& common, int* exit_code) {
-  CLI::App* command = app.add_subcommand("doctor", "Is the node well? Each check with what to do; exit 1 when something is bad");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Is the node well? Each check with what to do; exit 1 when something is bad");
   command->footer("Example: penstock doctor --site plant/");
   AddCommonOptions(*command, common);
   command->callback([&common, exit_code] {
     const auto settings = SettingsOf(common);
     if (!settings) return void(*exit_code = Fail(common, settings.error()));
     const Findings findings = Examine(*settings);
-    if (common.json) PrintJson(findings.ToJson());
-    else findings.Print();
+    if (common.json)
+      PrintJson(findings.ToJson());
+    else
+      findings.Print();
     *exit_code = findings.all_ok() ? kDone : kNo;
   });
 }

@@ -5,12 +5,14 @@ namespace penstock::commands {
 namespace {
 
 void Print(const Json& gate) {
-  fmt::print("{} {}      {}  ({} of {})\n", gate.value("gate", ""), gate.value("title", ""), gate.value("state", ""),
-             gate.value("hold", 0), gate.value("of", 0));
+  fmt::print("{} {}      {}  ({} of {})\n", gate.value("gate", ""), gate.value("title", ""),
+             gate.value("state", ""), gate.value("hold", 0), gate.value("of", 0));
   for (const Json& check : gate["checks"])
-    fmt::print("  {:<8} {:<4} {:<22} {}{}\n", check.value("state", ""), check.value("id", ""), check.value("title", ""),
-               check.value("text", ""),
-               check.value("state", "") == "blocked" && !check.value("fix", "").empty() ? "    fix: " + check.value("fix", "") : "");
+    fmt::print("  {:<8} {:<4} {:<22} {}{}\n", check.value("state", ""), check.value("id", ""),
+               check.value("title", ""), check.value("text", ""),
+               check.value("state", "") == "blocked" && !check.value("fix", "").empty()
+                   ? "    fix: " + check.value("fix", "")
+                   : "");
 }
 
 struct Options {
@@ -22,14 +24,19 @@ void Run(const Common& common, const Options& options, const std::string& method
   if (!settings) return void(*exit_code = Fail(common, settings.error()));
   const auto node = FindNode(*settings);
   if (!node) return void(*exit_code = Fail(common, node.error()));
-  const std::string path = fmt::format("/api/v1/usecases/{}/gates/{}", options.usecase, options.gate);
+  const std::string path =
+      fmt::format("/api/v1/usecases/{}/gates/{}", options.usecase, options.gate);
   if (method == "POST")
-    if (const auto signature = Ask(*node, "POST", path + "/sign", {{"as", options.as}, {"note", options.note}}); !signature)
+    if (const auto signature =
+            Ask(*node, "POST", path + "/sign", {{"as", options.as}, {"note", options.note}});
+        !signature)
       return void(*exit_code = Fail(common, signature.error()));
   const auto gate = Ask(*node, "GET", path);
   if (!gate) return void(*exit_code = Fail(common, gate.error()));
-  if (common.json) PrintJson(*gate);
-  else Print(*gate);
+  if (common.json)
+    PrintJson(*gate);
+  else
+    Print(*gate);
   *exit_code = gate->value("state", "") == "open" ? kDone : kNo;
 }
 
@@ -39,7 +46,8 @@ void AddGate(CLI::App& app, Common& common, int* exit_code) {
   static Options options;
   CLI::App* command = app.add_subcommand("gate", "Stage gates of a use case");
   command->require_subcommand(1);
-  CLI::App* eval = command->add_subcommand("eval", "Evaluate the checks; exit 1 while the gate is blocked");
+  CLI::App* eval =
+      command->add_subcommand("eval", "Evaluate the checks; exit 1 while the gate is blocked");
   CLI::App* sign = command->add_subcommand("sign", "Sign as the sponsor");
   eval->footer("Example: penstock gate eval bearing-wear-line-1");
   sign->footer("Example: penstock gate sign bearing-wear-line-1 --as plant-manager");

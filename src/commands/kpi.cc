@@ -5,7 +5,9 @@ namespace penstock::commands {
 namespace {
 
 std::string Term(const Json& term) {
-  return term.is_object() ? fmt::format("{} {}", NumberText(term.value("value", Json())), term.value("unit", "")) : "-";
+  return term.is_object()
+             ? fmt::format("{} {}", NumberText(term.value("value", Json())), term.value("unit", ""))
+             : "-";
 }
 
 void Print(const Json& kpis) {
@@ -13,8 +15,9 @@ void Print(const Json& kpis) {
     std::string interval;
     if (kpi.value("low", Json()).is_number())
       interval = fmt::format("[{}, {}]", NumberText(kpi["low"]), NumberText(kpi["high"]));
-    fmt::print("{:<24} {:>9} {:<10} {:<18} {} / {}  n={}  {}\n", kpi.value("name", ""), NumberText(kpi.value("value", Json())),
-               kpi.value("unit", ""), interval, Term(kpi.value("numerator", Json())), Term(kpi.value("denominator", Json())),
+    fmt::print("{:<24} {:>9} {:<10} {:<18} {} / {}  n={}  {}\n", kpi.value("name", ""),
+               NumberText(kpi.value("value", Json())), kpi.value("unit", ""), interval,
+               Term(kpi.value("numerator", Json())), Term(kpi.value("denominator", Json())),
                NumberText(kpi.value("n", Json())), kpi.value("reason", ""));
   }
 }
@@ -23,7 +26,8 @@ void Print(const Json& kpis) {
 
 void AddKpi(CLI::App& app, Common& common, int* exit_code) {
   static std::string asset, from, to;
-  CLI::App* command = app.add_subcommand("kpi", "KPIs after ISO 22400-2, with numerator, denominator and interval");
+  CLI::App* command =
+      app.add_subcommand("kpi", "KPIs after ISO 22400-2, with numerator, denominator and interval");
   command->footer("Example: penstock kpi --asset acme/cologne/filling/line-1");
   AddCommonOptions(*command, common);
   command->add_option("--asset", asset, "ISA-95 path (default: every line with a KPI file)");
@@ -39,8 +43,10 @@ void AddKpi(CLI::App& app, Common& common, int* exit_code) {
     if (!to.empty()) path += "&to=" + to;
     const auto kpis = Ask(*node, "GET", path);
     if (!kpis) return void(*exit_code = Fail(common, kpis.error()));
-    if (common.json) PrintJson(*kpis);
-    else Print(*kpis);
+    if (common.json)
+      PrintJson(*kpis);
+    else
+      Print(*kpis);
   });
 }
 

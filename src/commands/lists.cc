@@ -33,8 +33,8 @@ void PrintTable(const Json& items, const std::vector<Column>& columns) {
   }
 }
 
-void AddList(CLI::App& app, Common& common, int* exit_code, const char* name, const char* summary, const char* path,
-             const std::vector<Column>& columns) {
+void AddList(CLI::App& app, Common& common, int* exit_code, const char* name, const char* summary,
+             const char* path, const std::vector<Column>& columns) {
   CLI::App* command = app.add_subcommand(name, summary);
   command->require_subcommand(1);
   CLI::App* list = command->add_subcommand("list", summary);
@@ -47,8 +47,10 @@ void AddList(CLI::App& app, Common& common, int* exit_code, const char* name, co
     if (!node) return void(*exit_code = Fail(common, node.error()));
     const auto answer = Ask(*node, "GET", path);
     if (!answer) return void(*exit_code = Fail(common, answer.error()));
-    if (common.json) PrintJson(*answer);
-    else PrintTable((*answer)["items"], columns);
+    if (common.json)
+      PrintJson(*answer);
+    else
+      PrintTable((*answer)["items"], columns);
   });
 }
 
@@ -56,7 +58,13 @@ void AddList(CLI::App& app, Common& common, int* exit_code, const char* name, co
 
 void AddModel(CLI::App& app, Common& common, int* exit_code) {
   AddList(app, common, exit_code, "model", "Models and what runs where", "/api/v1/models",
-          {{"name", 18}, {"version", 7}, {"kind", 14}, {"on", 24}, {"rows", 8}, {"predictions", 11}, {"trained_at", 28}});
+          {{"name", 18},
+           {"version", 7},
+           {"kind", 14},
+           {"on", 24},
+           {"rows", 8},
+           {"predictions", 11},
+           {"trained_at", 28}});
 }
 
 void AddAudit(CLI::App& app, Common& common, int* exit_code) {
@@ -65,8 +73,15 @@ void AddAudit(CLI::App& app, Common& common, int* exit_code) {
 }
 
 void AddDevice(CLI::App& app, Common& common, int* exit_code) {
-  AddList(app, common, exit_code, "device", "Devices: connection, counts, errors", "/api/v1/devices",
-          {{"name", 20}, {"protocol", 9}, {"address", 24}, {"state", 10}, {"samples", 10}, {"errors", 7}, {"last_error", 40}});
+  AddList(app, common, exit_code, "device", "Devices: connection, counts, errors",
+          "/api/v1/devices",
+          {{"name", 20},
+           {"protocol", 9},
+           {"address", 24},
+           {"state", 10},
+           {"samples", 10},
+           {"errors", 7},
+           {"last_error", 40}});
 }
 
 }  // namespace penstock::commands

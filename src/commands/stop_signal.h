@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM as something to wait for. Make it before any thread: the signals are blocked in all of them.
+// Ctrl-C and SIGTERM as something to wait for. Make it before any thread: the signals are blocked
+// in all of them.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// Training from a plant's labelled history: the simulated plant is the source of the example's history, the rest is what a
-// site would do with its own.
+// Training from a plant's labelled history: the simulated plant is the source of the example's
+// history, the rest is what a site would do with its own.
 #pragma once
 
 #include <functional>
@@ -17,16 +17,20 @@ struct PlantHistory {
   double hours = 10;  // Plant hours of each run.
 };
 
-// Trains every model of the site's models/*.yaml (or only `model`) and writes it as a new version below `models_folder`.
-// `progress` gets one line per step. Returns one report per model.
-Result<Json> TrainFromPlant(const Settings& settings, const std::string& models_folder, const std::string& model,
-                            const PlantHistory& history, const std::function<void(const std::string&)>& progress);
+// Trains every model of the site's models/*.yaml (or only `model`) and writes it as a new version
+// below `models_folder`. `progress` gets one line per step. Returns one report per model.
+Result<Json> TrainFromPlant(const Settings& settings, const std::string& models_folder,
+                            const std::string& model, const PlantHistory& history,
+                            const std::function<void(const std::string&)>& progress);
 
-// The same from the site's own history (DATA/history) and the labels that verdicts made. The node may run: files are only read.
-Result<Json> TrainFromSite(const Settings& settings, const std::string& models_folder, const std::string& model,
+// The same from the site's own history (DATA/history) and the labels that verdicts made. The node
+// may run: files are only read.
+Result<Json> TrainFromSite(const Settings& settings, const std::string& models_folder,
+                           const std::string& model,
                            const std::function<void(const std::string&)>& progress);
 
-// TrainFromPlant, in a process of its own, if the folder has no version yet of some model of the site.
+// TrainFromPlant, in a process of its own, if the folder has no version yet of some model of the
+// site.
 Status EnsureDemoModels(const Settings& settings, const std::string& models_folder);
 
 }  // namespace penstock::commands

@@ -41,7 +41,8 @@ Status ApplyListen(const Options& options, Settings* settings) {
   return {};
 }
 
-void Announce(const Common& common, const Settings& settings, const Node& node, bool demo, double speed) {
+void Announce(const Common& common, const Settings& settings, const Node& node, bool demo,
+              double speed) {
   const auto token = node.setup_token();
   if (common.json) {
     PrintJson({{"url", node.url()},
@@ -53,7 +54,8 @@ void Announce(const Common& common, const Settings& settings, const Node& node, 
   }
   std::string text = fmt::format("\n  Penstock  {}\n\n  console   {}\n", settings.site, node.url());
   if (token) text += fmt::format("  token     {}   (once, to make the first admin)\n", *token);
-  text += fmt::format("  mqtt      127.0.0.1:{}\n  data      {}\n", node.mqtt_port(), settings.data);
+  text +=
+      fmt::format("  mqtt      127.0.0.1:{}\n  data      {}\n", node.mqtt_port(), settings.data);
   if (demo) text += fmt::format("  plant     simulated, {:g} plant seconds a second\n", speed);
   fmt::print(stderr, "{}\n  Ctrl-C stops it.\n\n", text);
 }
@@ -71,7 +73,8 @@ Result<Settings> DemoSettings(const Common& common, const Options& options) {
   return CopyDemoSite(example, ports, example.data, options.free_ports);
 }
 
-// The plant's ports as the site's Thing Descriptions have them: the copy keeps the defaults unless free ones were chosen.
+// The plant's ports as the site's Thing Descriptions have them: the copy keeps the defaults unless
+// free ones were chosen.
 DemoPorts PortsOf(const Settings& settings, const Node& node, const things::Snapshot& snapshot) {
   DemoPorts ports;
   ports.http = node.http_port();
@@ -83,7 +86,8 @@ DemoPorts PortsOf(const Settings& settings, const Node& node, const things::Snap
         if (form.protocol == things::Protocol::kModbus) ports.modbus = form.modbus.port;
         if (form.protocol == things::Protocol::kOpcUa) {
           const std::string& endpoint = form.opcua.endpoint;
-          ports.opcua = static_cast<uint16_t>(std::stoi("0" + endpoint.substr(endpoint.rfind(':') + 1)));
+          ports.opcua =
+              static_cast<uint16_t>(std::stoi("0" + endpoint.substr(endpoint.rfind(':') + 1)));
         }
       }
   return ports;
@@ -101,7 +105,8 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   if (options.demo) TRY(EnsureDemoModels(settings, models));
 
   const SystemClock system_clock;
-  const auto plant_clock = options.demo ? ResumeClock(settings.data, options.speed, std::nullopt) : nullptr;
+  const auto plant_clock =
+      options.demo ? ResumeClock(settings.data, options.speed, std::nullopt) : nullptr;
   NodeOptions node_options;
   node_options.settings = settings;
   node_options.clock = options.demo ? static_cast<const Clock*>(plant_clock.get()) : &system_clock;
@@ -116,7 +121,8 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
     plant_options.seed = options.seed;
     plant_options.ports = PortsOf(settings, *node, *node->services().directory.snapshot());
     plant_options.node_url = node->url();
-    ASSIGN_OR_RETURN(plant_options.token, node->MachineToken("plant-crew", trust::Role::kTechnician));
+    ASSIGN_OR_RETURN(plant_options.token,
+                     node->MachineToken("plant-crew", trust::Role::kTechnician));
     plant_options.truth_file = settings.data + "/plant_truth.jsonl";
     ASSIGN_OR_RETURN(plant, PlantProcess::Start(plant_options, *plant_clock));
   }
@@ -140,11 +146,16 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
 
 void AddUp(CLI::App& app, Common& common, int* exit_code) {
   static Options options;
-  CLI::App* command = app.add_subcommand("up", "Run a node (with --demo: beside a simulated bottling line)");
-  command->footer("Examples:\n  penstock up --demo\n  penstock up --site plant/ --http 127.0.0.1:8080");
+  CLI::App* command =
+      app.add_subcommand("up", "Run a node (with --demo: beside a simulated bottling line)");
+  command->footer(
+      "Examples:\n  penstock up --demo\n  penstock up --site plant/ --http 127.0.0.1:8080");
   AddCommonOptions(*command, common);
-  command->add_flag("--demo", options.demo, "With the simulated plant, in time-lapse; the first run trains its models");
-  command->add_option("--speed", options.speed, "Plant seconds per second")->check(CLI::Range(1.0, 3600.0))->capture_default_str();
+  command->add_flag("--demo", options.demo,
+                    "With the simulated plant, in time-lapse; the first run trains its models");
+  command->add_option("--speed", options.speed, "Plant seconds per second")
+      ->check(CLI::Range(1.0, 3600.0))
+      ->capture_default_str();
   command->add_option("--seed", options.seed, "Seed of the plant")->capture_default_str();
   command->add_option("--http", options.http, "Listen here, instead of site.yaml's");
   command->add_option("--mqtt", options.mqtt, "Listen here, instead of site.yaml's");
@@ -153,7 +164,8 @@ void AddUp(CLI::App& app, Common& common, int* exit_code) {
   command->add_flag("--no-plant", options.no_plant, "Demo without starting the plant's process");
   command->callback([&common, exit_code] {
     StopSignal stop;
-    if (const auto status = RunNode(common, options, stop); !status) *exit_code = Fail(common, status.error());
+    if (const auto status = RunNode(common, options, stop); !status)
+      *exit_code = Fail(common, status.error());
   });
 }
 

@@ -5,9 +5,13 @@
 namespace penstock::decisions {
 namespace {
 
-constexpr std::array<std::string_view, 7> kStateNames = {
-    "normal",  "active_unacknowledged", "active_acknowledged", "cleared_unacknowledged",
-    "shelved", "suppressed",            "out_of_service"};
+constexpr std::array<std::string_view, 7> kStateNames = {"normal",
+                                                         "active_unacknowledged",
+                                                         "active_acknowledged",
+                                                         "cleared_unacknowledged",
+                                                         "shelved",
+                                                         "suppressed",
+                                                         "out_of_service"};
 
 constexpr std::array<std::string_view, 6> kVerdictNames = {
     "true_fault", "known_or_planned", "sensor_fault", "false_alarm", "mode_change", "unsure"};
@@ -18,8 +22,12 @@ Json TimeOrNull(const std::optional<Time>& time) {
 
 }  // namespace
 
-std::string_view AlarmStateName(AlarmState state) { return kStateNames.at(static_cast<size_t>(state)); }
-std::string_view VerdictKindName(VerdictKind kind) { return kVerdictNames.at(static_cast<size_t>(kind)); }
+std::string_view AlarmStateName(AlarmState state) {
+  return kStateNames.at(static_cast<size_t>(state));
+}
+std::string_view VerdictKindName(VerdictKind kind) {
+  return kVerdictNames.at(static_cast<size_t>(kind));
+}
 
 Result<VerdictKind> ParseVerdictKind(std::string_view name) {
   for (size_t i = 0; i < kVerdictNames.size(); ++i)
@@ -39,9 +47,12 @@ Json ToJson(const Verdict& verdict) {
 }
 
 Json ToJson(const inference::Contribution& c) {
-  return {{"feature", c.feature},         {"value", c.value},
-          {"unit", c.unit},               {"normal_low", c.normal_low},
-          {"normal_high", c.normal_high}, {"contribution", c.contribution}};
+  return {{"feature", c.feature},
+          {"value", c.value},
+          {"unit", c.unit},
+          {"normal_low", c.normal_low},
+          {"normal_high", c.normal_high},
+          {"contribution", c.contribution}};
 }
 
 Json Alarm::ToJson() const {

@@ -12,26 +12,33 @@
 
 namespace penstock::decisions {
 
-enum class AlarmState {  // ISA-18.2 figure 7, by its letters.
-  kNormal,               // A
-  kUnacknowledged,       // B: active, nobody has answered
-  kAcknowledged,         // C: active, answered
+enum class AlarmState {     // ISA-18.2 figure 7, by its letters.
+  kNormal,                  // A
+  kUnacknowledged,          // B: active, nobody has answered
+  kAcknowledged,            // C: active, answered
   kReturnedUnacknowledged,  // D: cleared by itself before an answer
-  kShelved,              // G, with expiry
-  kSuppressed,           // H, by design
-  kOutOfService,         // I
+  kShelved,                 // G, with expiry
+  kSuppressed,              // H, by design
+  kOutOfService,            // I
 };
 std::string_view AlarmStateName(AlarmState state);  // "active_unacknowledged", "cleared", ...
 
 enum class Priority { kHigh = 1, kMedium = 2, kLow = 3 };
 
-enum class VerdictKind { kTrueFault, kKnownOrPlanned, kSensorFault, kFalseAlarm, kModeChange, kUnsure };
+enum class VerdictKind {
+  kTrueFault,
+  kKnownOrPlanned,
+  kSensorFault,
+  kFalseAlarm,
+  kModeChange,
+  kUnsure
+};
 std::string_view VerdictKindName(VerdictKind kind);  // "true_fault", "known_or_planned", ...
 Result<VerdictKind> ParseVerdictKind(std::string_view name);
 
 struct Verdict {
   VerdictKind kind = VerdictKind::kUnsure;
-  std::string code;   // Fault code for kTrueFault: "bearing_wear".
+  std::string code;  // Fault code for kTrueFault: "bearing_wear".
   std::string note;
   std::string actor;  // User name.
   Time at;
@@ -41,13 +48,13 @@ struct Verdict {
 struct DecisionRecord {
   TraceId trace;
   inference::Prediction prediction;
-  Json features;  // [{name, value, unit, good_samples, all_samples}]
-  Json samples;   // [{point, path, count, bad, contract, from, to}]
+  Json features;     // [{name, value, unit, good_samples, all_samples}]
+  Json samples;      // [{point, path, count, bad, contract, from, to}]
   std::string rule;  // "p(bearing_wear) > 0.8 for 30s"
 };
 
 struct Alarm {
-  std::string id;     // "A-1042"
+  std::string id;  // "A-1042"
   TraceId trace;
   std::string thing, asset;
   std::string cause;        // Code: "bearing_wear", "unknown_anomaly", "sensor_flat_line".
@@ -62,10 +69,10 @@ struct Alarm {
   std::string acknowledged_by;
   double confidence = 0;  // The prediction's probability.
   double confidence_low = 0, confidence_high = 0;
-  std::string model;      // "pump-faults@3"
+  std::string model;                             // "pump-faults@3"
   std::vector<inference::Contribution> because;  // Top contributions.
   std::optional<Verdict> verdict;
-  Json ToJson() const;    // As served by /api/v1/alarms.
+  Json ToJson() const;  // As served by /api/v1/alarms.
 };
 
 Json ToJson(const Verdict& verdict);

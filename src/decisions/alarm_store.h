@@ -1,4 +1,5 @@
-// Alarms and decision records as rows and JSON: the reverse of Alarm::ToJson, kept apart from the rules.
+// Alarms and decision records as rows and JSON: the reverse of Alarm::ToJson, kept apart from the
+// rules.
 #pragma once
 
 #include "decisions/alarm.h"

@@ -1,10 +1,11 @@
 // How a prediction becomes an alarm.
 //
-// Each (thing, cause) has one condition. Its probability must stay above the threshold for delay_on before the alarm
-// is raised, and below threshold - deadband for delay_off before it clears (ISA-18.2 calls both "alarm delay" and
-// "deadband" the first remedies against chattering). While the condition stays active there is one alarm; when it
-// comes back before anyone answered, the same alarm becomes active again. The decision record is
-// written in the same transaction as the alarm, so that no alarm is ever without its reasons.
+// Each (thing, cause) has one condition. Its probability must stay above the threshold for delay_on
+// before the alarm is raised, and below threshold - deadband for delay_off before it clears
+// (ISA-18.2 calls both "alarm delay" and "deadband" the first remedies against chattering). While
+// the condition stays active there is one alarm; when it comes back before anyone answered, the
+// same alarm becomes active again. The decision record is written in the same transaction as the
+// alarm, so that no alarm is ever without its reasons.
 #include "decisions/alarms.h"
 
 #include <algorithm>
@@ -28,7 +29,8 @@ std::string TitleOf(const AlarmRule& rule, const std::string& thing_title) {
 std::string ModelName(const std::string& model) { return model.substr(0, model.find('@')); }
 
 // Probability of the rule's class, or nothing when the model does not know the class.
-std::optional<double> ProbabilityOf(const inference::Prediction& prediction, const std::string& cause) {
+std::optional<double> ProbabilityOf(const inference::Prediction& prediction,
+                                    const std::string& cause) {
   for (size_t i = 0; i < prediction.classes.size() && i < prediction.probabilities.size(); ++i)
     if (prediction.classes[i] == cause) return prediction.probabilities[i];
   return std::nullopt;
@@ -50,7 +52,8 @@ Result<std::unique_ptr<Alarms>> Alarms::Open(storage::Records& records, const Cl
 Status Alarms::Load() {
   ASSIGN_OR_RETURN(const auto highest, records_.Query("SELECT max(number) FROM alarms"));
   if (!highest.empty() && !highest[0].IsNull(0)) next_number_ = highest[0].Integer(0) + 1;
-  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT body FROM alarms WHERE state <> 'normal'"));
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT body FROM alarms WHERE state <> 'normal'"));
   for (const auto& row : rows) {
     ASSIGN_OR_RETURN(const Json body, ParseJson(row.Text(0)));
     ASSIGN_OR_RETURN(Alarm alarm, AlarmFromJson(body));
@@ -59,15 +62,19 @@ Status Alarms::Load() {
     condition.active = !alarm.cleared_at.has_value();
     open_.emplace(alarm.id, std::move(alarm));
   }
-  ASSIGN_OR_RETURN(const auto answered, records_.Query("SELECT thing, cause, max(verdict_at) FROM alarms"
-                                                       " WHERE verdict_at IS NOT NULL GROUP BY thing, cause"));
+  ASSIGN_OR_RETURN(const auto answered,
+                   records_.Query("SELECT thing, cause, max(verdict_at) FROM alarms"
+                                  " WHERE verdict_at IS NOT NULL GROUP BY thing, cause"));
   for (const auto& row : answered)
-    conditions_[{row.Text(0), row.Text(1)}].quiet_until = FromMicros(row.Integer(2)) + kQuietAfterVerdict;
+    conditions_[{row.Text(0), row.Text(1)}].quiet_until =
+        FromMicros(row.Integer(2)) + kQuietAfterVerdict;
   return {};
 }
 
 void Alarms::OnChange(Listener listener) { listeners_.push_back(std::move(listener)); }
-void Alarms::OnVerdict(VerdictListener listener) { verdict_listeners_.push_back(std::move(listener)); }
+void Alarms::OnVerdict(VerdictListener listener) {
+  verdict_listeners_.push_back(std::move(listener));
+}
 
 void Alarms::Tell(const Alarm& alarm, AlarmEvent event) const {
   for (const Listener& listener : listeners_) listener(alarm, event);
@@ -86,8 +93,9 @@ void Alarms::Observe(const inference::Prediction& prediction, const AlarmRule& r
   if (changed) Tell(*changed, event);
 }
 
-std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, const AlarmRule& rule, double p,
-                                   const std::function<Basis()>& basis, AlarmEvent* event) {
+std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, const AlarmRule& rule,
+                                   double p, const std::function<Basis()>& basis,
+                                   AlarmEvent* event) {
   Condition& condition = conditions_[{prediction.thing, rule.cause}];
   const Time at = prediction.at;
   if (p > rule.threshold) {
@@ -98,7 +106,8 @@ std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, cons
     if (rule.suppressed_by_others && OtherActive(prediction.thing, rule.cause)) return std::nullopt;
     auto raised = Raise(prediction, rule, p, basis());
     if (!raised) {
-      LogSometimes(LogLevel::kError, "alarm-store", "alarm not stored: " + raised.error().ToString());
+      LogSometimes(LogLevel::kError, "alarm-store",
+                   "alarm not stored: " + raised.error().ToString());
       return std::nullopt;
     }
     condition.active = true;
@@ -120,7 +129,8 @@ std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, cons
   Alarm alarm = found->second;
   alarm.cleared_at = at;
   alarm.last_change = clock_.Now();
-  if (const auto next = NextState(alarm.state, AlarmEvent::kClear, false, alarm.acknowledged_at.has_value()))
+  if (const auto next =
+          NextState(alarm.state, AlarmEvent::kClear, false, alarm.acknowledged_at.has_value()))
     alarm.state = *next;
   if (const auto stored = Store(alarm); !stored)
     LogSometimes(LogLevel::kError, "alarm-store", "alarm not stored: " + stored.error().ToString());
@@ -134,13 +144,14 @@ bool Alarms::OtherActive(const std::string& thing, const std::string& cause) con
   });
 }
 
-Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p,
-                            const Basis& basis) {
+Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const AlarmRule& rule,
+                            double p, const Basis& basis) {
   Alarm alarm;
   const std::string previous = conditions_[{prediction.thing, rule.cause}].alarm_id;
   const auto open = open_.find(previous);
   if (open != open_.end() && open->second.state == AlarmState::kReturnedUnacknowledged) {
-    alarm = open->second;  // Came back before anyone answered: the same alarm, with its first evidence.
+    alarm =
+        open->second;  // Came back before anyone answered: the same alarm, with its first evidence.
     alarm.cleared_at.reset();
   } else {
     alarm.id = fmt::format("A-{}", next_number_);
@@ -158,9 +169,10 @@ Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const Alarm
     alarm.confidence_low = basis.confidence_low;
     alarm.confidence_high = basis.confidence_high;
     alarm.model = fmt::format("{}@{}", prediction.model, prediction.version);
-    alarm.because.assign(prediction.because.begin(),
-                         prediction.because.begin() +
-                             static_cast<ptrdiff_t>(std::min(prediction.because.size(), kReasonsOnTheCard)));
+    alarm.because.assign(
+        prediction.because.begin(),
+        prediction.because.begin() +
+            static_cast<ptrdiff_t>(std::min(prediction.because.size(), kReasonsOnTheCard)));
   }
   alarm.state = AlarmState::kUnacknowledged;
   alarm.last_change = clock_.Now();
@@ -179,16 +191,19 @@ Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const Alarm
 Status Alarms::Store(const Alarm& alarm) {
   const std::string code = alarm.verdict ? alarm.verdict->code : "";
   using storage::SqlValue;
-  const SqlValue verdict =
-      alarm.verdict ? SqlValue(std::string(VerdictKindName(alarm.verdict->kind))) : SqlValue(nullptr);
-  const SqlValue verdict_at = alarm.verdict ? SqlValue(ToMicros(alarm.verdict->at)) : SqlValue(nullptr);
-  TRY(records_.Run("INSERT INTO alarms(number, thing, cause, model, state, raised, trace, verdict, verdict_code,"
-                   " verdict_at, body) VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(number) DO UPDATE SET"
-                   " state=excluded.state, verdict=excluded.verdict, verdict_code=excluded.verdict_code,"
-                   " verdict_at=excluded.verdict_at, body=excluded.body",
-                   {AlarmNumber(alarm.id), alarm.thing, alarm.cause, ModelName(alarm.model),
-                    std::string(AlarmStateName(alarm.state)), ToMicros(alarm.raised), alarm.trace.ToString(),
-                    verdict, code, verdict_at, alarm.ToJson().dump()}));
+  const SqlValue verdict = alarm.verdict
+                               ? SqlValue(std::string(VerdictKindName(alarm.verdict->kind)))
+                               : SqlValue(nullptr);
+  const SqlValue verdict_at =
+      alarm.verdict ? SqlValue(ToMicros(alarm.verdict->at)) : SqlValue(nullptr);
+  TRY(records_.Run(
+      "INSERT INTO alarms(number, thing, cause, model, state, raised, trace, verdict, verdict_code,"
+      " verdict_at, body) VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(number) DO UPDATE SET"
+      " state=excluded.state, verdict=excluded.verdict, verdict_code=excluded.verdict_code,"
+      " verdict_at=excluded.verdict_at, body=excluded.body",
+      {AlarmNumber(alarm.id), alarm.thing, alarm.cause, ModelName(alarm.model),
+       std::string(AlarmStateName(alarm.state)), ToMicros(alarm.raised), alarm.trace.ToString(),
+       verdict, code, verdict_at, alarm.ToJson().dump()}));
   if (IsOpen(alarm.state))
     open_.insert_or_assign(alarm.id, alarm);
   else
@@ -211,7 +226,8 @@ Result<Alarm> Alarms::Get(const std::string& id) const {
     const std::lock_guard lock(mutex_);
     if (const auto found = open_.find(id); found != open_.end()) return found->second;
   }
-  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT body FROM alarms WHERE number=?", {AlarmNumber(id)}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT body FROM alarms WHERE number=?", {AlarmNumber(id)}));
   if (rows.empty()) return NotFound("alarm unknown: {}", id.substr(0, 40));
   ASSIGN_OR_RETURN(const Json body, ParseJson(rows[0].Text(0)));
   return AlarmFromJson(body);
@@ -226,12 +242,13 @@ Result<Alarm> Alarms::OfTrace(const TraceId& trace) const {
 
 Result<std::vector<Alarm>> Alarms::List(const AlarmFilter& filter) const {
   const int64_t before = filter.before > 0 ? filter.before : INT64_MAX;
-  ASSIGN_OR_RETURN(const auto rows,
-                   records_.Query("SELECT body FROM alarms WHERE number < ?1 AND (?2 = '' OR thing = ?2)"
-                                  " AND (?3 = 0 OR state <> 'normal' OR verdict IS NULL)"
-                                  " ORDER BY number DESC LIMIT ?4",
-                                  {before, filter.thing, int64_t{filter.open_only ? 1 : 0},
-                                   static_cast<int64_t>(std::min<size_t>(filter.limit, 1000))}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT body FROM alarms WHERE number < ?1 AND (?2 = '' OR thing = ?2)"
+                     " AND (?3 = 0 OR state <> 'normal' OR verdict IS NULL)"
+                     " ORDER BY number DESC LIMIT ?4",
+                     {before, filter.thing, int64_t{filter.open_only ? 1 : 0},
+                      static_cast<int64_t>(std::min<size_t>(filter.limit, 1000))}));
   std::vector<Alarm> alarms;
   for (const auto& row : rows) {
     ASSIGN_OR_RETURN(const Json body, ParseJson(row.Text(0)));
@@ -242,7 +259,8 @@ Result<std::vector<Alarm>> Alarms::List(const AlarmFilter& filter) const {
 }
 
 Result<DecisionRecord> Alarms::DecisionOf(const TraceId& trace) const {
-  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT body FROM decisions WHERE trace=?", {trace.ToString()}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT body FROM decisions WHERE trace=?", {trace.ToString()}));
   if (rows.empty()) return NotFound("no decision has the trace {}", trace.ToString());
   ASSIGN_OR_RETURN(const Json body, ParseJson(rows[0].Text(0)));
   DecisionRecord record;
@@ -261,13 +279,16 @@ Result<Alarm> Alarms::Change(const std::string& id, AlarmEvent event, const std:
     const std::lock_guard lock(mutex_);
     const auto found = open_.find(id);
     if (found == open_.end()) {
-      if (AlarmNumber(id) == 0 || AlarmNumber(id) >= next_number_) return NotFound("alarm unknown: {}", id.substr(0, 40));
+      if (AlarmNumber(id) == 0 || AlarmNumber(id) >= next_number_)
+        return NotFound("alarm unknown: {}", id.substr(0, 40));
       return FailedPrecondition("alarm {} is back to normal already", id);
     }
     alarm = found->second;
     const bool answered = event == AlarmEvent::kAcknowledge || alarm.acknowledged_at.has_value();
     const auto next = NextState(alarm.state, event, !alarm.cleared_at, answered);
-    if (!next) return FailedPrecondition("alarm {} is {}: this changes nothing", id, AlarmStateName(alarm.state));
+    if (!next)
+      return FailedPrecondition("alarm {} is {}: this changes nothing", id,
+                                AlarmStateName(alarm.state));
     alarm.state = *next;
     alarm.last_change = clock_.Now();
     if (event == AlarmEvent::kAcknowledge && !alarm.acknowledged_at) {
@@ -288,21 +309,27 @@ Result<Alarm> Alarms::Acknowledge(const std::string& id, const std::string& acto
 Result<Alarm> Alarms::Shelve(const std::string& id, Duration time, const std::string& reason,
                              const std::string& actor) {
   if (time <= Duration(0) || time > kShelveMax) {
-    auto error = InvalidArgument("cannot shelve for {}: at most {}", FormatDuration(time), FormatDuration(kShelveMax));
+    auto error = InvalidArgument("cannot shelve for {}: at most {}", FormatDuration(time),
+                                 FormatDuration(kShelveMax));
     error.error().At("/for");
     return error;
   }
   const Time until = clock_.Now() + time;
-  auto shelved = Change(id, AlarmEvent::kShelve, actor, [&](Alarm& alarm) { alarm.shelved_until = until; });
+  auto shelved =
+      Change(id, AlarmEvent::kShelve, actor, [&](Alarm& alarm) { alarm.shelved_until = until; });
   if (shelved)
-    TRY(provenance_.Add(shelved->trace, {clock_.Now(), "shelved",
-                                         fmt::format("shelved until {} by {}: {}", FormatTime(until), actor, reason),
-                                         {{"until", FormatTime(until)}, {"actor", actor}, {"reason", reason}}}));
+    TRY(provenance_.Add(
+        shelved->trace,
+        {clock_.Now(),
+         "shelved",
+         fmt::format("shelved until {} by {}: {}", FormatTime(until), actor, reason),
+         {{"until", FormatTime(until)}, {"actor", actor}, {"reason", reason}}}));
   return shelved;
 }
 
 Result<Alarm> Alarms::Unshelve(const std::string& id, const std::string& actor) {
-  return Change(id, AlarmEvent::kUnshelve, actor, [](Alarm& alarm) { alarm.shelved_until.reset(); });
+  return Change(id, AlarmEvent::kUnshelve, actor,
+                [](Alarm& alarm) { alarm.shelved_until.reset(); });
 }
 
 void Alarms::Sweep() {
@@ -310,7 +337,8 @@ void Alarms::Sweep() {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, alarm] : open_)
-      if (alarm.state == AlarmState::kShelved && alarm.shelved_until && *alarm.shelved_until <= clock_.Now())
+      if (alarm.state == AlarmState::kShelved && alarm.shelved_until &&
+          *alarm.shelved_until <= clock_.Now())
         expired.push_back(id);
   }
   for (const std::string& id : expired)
@@ -362,21 +390,25 @@ Result<Alarm> Alarms::Answer(const std::string& id, const Verdict& verdict) {
 
 bool Alarms::AnyOpen(const std::string& thing) const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(open_.begin(), open_.end(),
-                     [&](const auto& entry) { return entry.second.thing == thing && !entry.second.cleared_at; });
+  return std::any_of(open_.begin(), open_.end(), [&](const auto& entry) {
+    return entry.second.thing == thing && !entry.second.cleared_at;
+  });
 }
 
 TrackRecord Alarms::TrackRecordOf(const std::string& model_name, const std::string& cause) const {
   const auto rows = records_.Query(
-      "SELECT sum(verdict IN ('true_fault','known_or_planned')), count(*) FROM alarms WHERE model=? AND cause=?"
-      " AND verdict IN ('true_fault','known_or_planned','sensor_fault','false_alarm','mode_change')",
+      "SELECT sum(verdict IN ('true_fault','known_or_planned')), count(*) FROM alarms WHERE "
+      "model=? AND cause=?"
+      " AND verdict IN "
+      "('true_fault','known_or_planned','sensor_fault','false_alarm','mode_change')",
       {ModelName(model_name), cause});
   if (!rows || rows->empty()) return {};
   return {static_cast<int>((*rows)[0].Integer(0)), static_cast<int>((*rows)[0].Integer(1))};
 }
 
 int Alarms::RaisedSince(Time time) const {
-  const auto rows = records_.Query("SELECT count(*) FROM alarms WHERE raised >= ?", {ToMicros(time)});
+  const auto rows =
+      records_.Query("SELECT count(*) FROM alarms WHERE raised >= ?", {ToMicros(time)});
   return rows && !rows->empty() ? static_cast<int>((*rows)[0].Integer(0)) : 0;
 }
 

@@ -1,7 +1,9 @@
-// The alarms of a site: predictions come in, conditions with delay and deadband become alarms, people answer.
+// The alarms of a site: predictions come in, conditions with delay and deadband become alarms,
+// people answer.
 //
 // Every change is stored before a listener hears of it. Delays and expiries are in the node's time.
-// After a verdict the same cause on the same thing stays quiet for kQuietAfterVerdict: one fault, one alarm.
+// After a verdict the same cause on the same thing stays quiet for kQuietAfterVerdict: one fault,
+// one alarm.
 //
 // Thread rule: any thread; listeners are called without the lock, on the thread of the change.
 #pragma once
@@ -65,7 +67,8 @@ class Alarms {
   Result<DecisionRecord> DecisionOf(const TraceId& trace) const;
 
   Result<Alarm> Acknowledge(const std::string& id, const std::string& actor);
-  Result<Alarm> Shelve(const std::string& id, Duration time, const std::string& reason, const std::string& actor);
+  Result<Alarm> Shelve(const std::string& id, Duration time, const std::string& reason,
+                       const std::string& actor);
   Result<Alarm> Unshelve(const std::string& id, const std::string& actor);
   Result<Alarm> Answer(const std::string& id, const Verdict& verdict);
   Result<Alarm> MarkSeen(const std::string& id);
@@ -73,7 +76,8 @@ class Alarms {
   // An alarm of the thing is active: what it measures now is not how it normally is.
   bool AnyOpen(const std::string& thing) const;
   TrackRecord TrackRecordOf(const std::string& model_name, const std::string& cause) const;
-  // Alarms raised in the last hour of the node's time (ISA-18.2: at most about six an hour per operator).
+  // Alarms raised in the last hour of the node's time (ISA-18.2: at most about six an hour per
+  // operator).
   int RaisedSince(Time time) const;
 
   void OnChange(Listener listener);          // Before the first Observe.
@@ -82,17 +86,18 @@ class Alarms {
  private:
   struct Condition {
     std::optional<Time> above_since, below_since;
-    bool active = false;        // After the delays.
-    std::string alarm_id;       // The open alarm of this condition, or "".
+    bool active = false;   // After the delays.
+    std::string alarm_id;  // The open alarm of this condition, or "".
     std::optional<Time> quiet_until;
   };
   using Key = std::pair<std::string, std::string>;  // thing, cause
 
   Alarms(storage::Records& records, const Clock& clock, Provenance& provenance);
   Status Load();
-  std::optional<Alarm> Judge(const inference::Prediction& prediction, const AlarmRule& rule, double p,
-                             const std::function<Basis()>& basis, AlarmEvent* event);
-  Result<Alarm> Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p, const Basis& basis);
+  std::optional<Alarm> Judge(const inference::Prediction& prediction, const AlarmRule& rule,
+                             double p, const std::function<Basis()>& basis, AlarmEvent* event);
+  Result<Alarm> Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p,
+                      const Basis& basis);
   Result<Alarm> Change(const std::string& id, AlarmEvent event, const std::string& actor,
                        const std::function<void(Alarm&)>& edit);
   Status Store(const Alarm& alarm);

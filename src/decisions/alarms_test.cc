@@ -40,7 +40,8 @@ class AlarmsTest : public testing::Test {
     prediction.because = {{"vibration_de.rms", 7.9, 1.8, 3.1, 1.9, "mm/s"}};
     alarms_->Observe(prediction, rule_, [&] {
       ++bases_made_;
-      return Basis{"Pump 7", Json::array({{{"name", "vibration_de.rms"}}}), Json::array(), 0.86, 0.97};
+      return Basis{"Pump 7", Json::array({{{"name", "vibration_de.rms"}}}), Json::array(), 0.86,
+                   0.97};
     });
   }
   std::vector<Alarm> Open() { return alarms_->List({.open_only = true}).value(); }
@@ -90,7 +91,8 @@ TEST_F(AlarmsTest, AVerdictAnswersAndKeepsTheCauseQuiet) {
   std::vector<std::string> heard;
   alarms_->OnVerdict([&](const Alarm& alarm) { heard.push_back(alarm.verdict->code); });
   for (int i = 0; i < 3; ++i) See(0.95);
-  const Verdict verdict{VerdictKind::kTrueFault, "bearing_wear", "bearing replaced", "kim", clock_.Now()};
+  const Verdict verdict{VerdictKind::kTrueFault, "bearing_wear", "bearing replaced", "kim",
+                        clock_.Now()};
   const Alarm answered = alarms_->Answer("A-1001", verdict).value();
   EXPECT_EQ(answered.state, AlarmState::kAcknowledged);
   EXPECT_EQ(heard, std::vector<std::string>{"bearing_wear"});
@@ -105,7 +107,8 @@ TEST_F(AlarmsTest, AVerdictAnswersAndKeepsTheCauseQuiet) {
 
 TEST_F(AlarmsTest, ATrueFaultNeedsItsCode) {
   for (int i = 0; i < 3; ++i) See(0.95);
-  const auto answer = alarms_->Answer("A-1001", {VerdictKind::kTrueFault, "", "", "kim", clock_.Now()});
+  const auto answer =
+      alarms_->Answer("A-1001", {VerdictKind::kTrueFault, "", "", "kim", clock_.Now()});
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().pointer, "/code");
 }
@@ -149,7 +152,8 @@ TEST_F(AlarmsTest, UnknownAlarmsAreNotFound) {
 TEST(AlarmStateTest, HasNoWayOutOfNowhere) {
   EXPECT_FALSE(NextState(AlarmState::kNormal, AlarmEvent::kAcknowledge, false, true));
   EXPECT_FALSE(NextState(AlarmState::kShelved, AlarmEvent::kClear, false, true));
-  EXPECT_EQ(NextState(AlarmState::kShelved, AlarmEvent::kUnshelve, true, false), AlarmState::kUnacknowledged);
+  EXPECT_EQ(NextState(AlarmState::kShelved, AlarmEvent::kUnshelve, true, false),
+            AlarmState::kUnacknowledged);
   EXPECT_EQ(NextState(AlarmState::kOutOfService, AlarmEvent::kReturn, false, false),
             AlarmState::kReturnedUnacknowledged);
 }

@@ -31,7 +31,8 @@ void Notifier::Sweep() {
     for (auto it = waiting_.begin(); it != waiting_.end();) {
       Waiting& waiting = it->second;
       const bool last = waiting.next >= routes_.size();
-      if (!last && routes_[waiting.next - 1].escalate_after > Duration(0) && clock_.Now() >= waiting.due)
+      if (!last && routes_[waiting.next - 1].escalate_after > Duration(0) &&
+          clock_.Now() >= waiting.due)
         Tell(waiting, out);
       it = waiting.next >= routes_.size() ? waiting_.erase(it) : std::next(it);
     }

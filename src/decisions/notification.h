@@ -1,7 +1,7 @@
 // Who is told of an alarm, and who next when nobody answers.
 //
-// Routes are the site's, in order: the first is told at once; each following one when the one before it has had its
-// `escalate_after` (the node's time) and the alarm is still unacknowledged.
+// Routes are the site's, in order: the first is told at once; each following one when the one
+// before it has had its `escalate_after` (the node's time) and the alarm is still unacknowledged.
 //
 // Thread rule: any thread; `send` is called without the lock and must not block.
 #pragma once
@@ -32,7 +32,7 @@ class Notifier {
       : routes_(std::move(routes)), clock_(clock), send_(std::move(send)) {}
 
   void OnAlarm(const Alarm& alarm, AlarmEvent event);  // An Alarms::Listener.
-  void Sweep();                                        // Escalates what is due; call about once a second.
+  void Sweep();  // Escalates what is due; call about once a second.
 
  private:
   struct Waiting {

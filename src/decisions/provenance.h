@@ -1,5 +1,5 @@
-// The chain behind a trace id: what each stage did, in the order it happened. Every room's result is written here
-// by whoever made it; `penstock explain` only reads.
+// The chain behind a trace id: what each stage did, in the order it happened. Every room's result
+// is written here by whoever made it; `penstock explain` only reads.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
-// What a driver tells about the device it speaks with: it came, it went, it spoke, it erred. Owned by the lower room
-// so that drivers report without knowing who keeps the book (fleet::DeviceRegistry does).
+// What a driver tells about the device it speaks with: it came, it went, it spoke, it erred. Owned
+// by the lower room so that drivers report without knowing who keeps the book
+// (fleet::DeviceRegistry does).
 //
 // Thread rule: any thread; calls return at once and never block on a disk or a socket.
 #pragma once
@@ -12,7 +13,8 @@
 
 namespace penstock::telemetry {
 
-// `name` is stable over restarts and unique in a node: the thing's name for a device with its own Thing Description
+// `name` is stable over restarts and unique in a node: the thing's name for a device with its own
+// Thing Description
 // ("pump-7"), the client id for an MQTT client without one. Times come from the driver's clock.
 class DeviceEvents {
  public:
@@ -21,11 +23,13 @@ class DeviceEvents {
   // The device answers. `protocol`: "modbus", "opcua", "mqtt"; `address`: "127.0.0.1:502/1".
   virtual void OnConnected(std::string_view name, std::string_view protocol,
                            std::string_view address, Time at) = 0;
-  // It answers no more, or an attempt to reach it failed; the driver retries. `why.message` is kept and shown.
+  // It answers no more, or an attempt to reach it failed; the driver retries. `why.message` is kept
+  // and shown.
   virtual void OnDisconnected(std::string_view name, const Error& why, Time at) = 0;
   // `count` samples came from it (once per batch, not per sample).
   virtual void OnSamples(std::string_view name, uint64_t count, Time at) = 0;
-  // One request failed or one message was refused, the connection stands: an exception code, a torn payload.
+  // One request failed or one message was refused, the connection stands: an exception code, a torn
+  // payload.
   virtual void OnError(std::string_view name, const Error& why, Time at) = 0;
 };
 

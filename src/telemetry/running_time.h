@@ -1,5 +1,5 @@
-// When each machine ran, by its point `running`: a model is asked only about a machine that runs and ran most of the window, in
-// training and live alike.
+// When each machine ran, by its point `running`: a model is asked only about a machine that runs
+// and ran most of the window, in training and live alike.
 //
 // Thread rule: one thread at a time.
 #pragma once
@@ -20,7 +20,8 @@ class RunningTime {
 
   void Observe(const Batch& batch, const things::Snapshot& snapshot);
   void See(const std::string& thing, Time time, bool running);
-  // Runs at `at` and stood still at most kStoppedShareMax of the window before. A thing without the point always runs.
+  // Runs at `at` and stood still at most kStoppedShareMax of the window before. A thing without the
+  // point always runs.
   bool RanThrough(const std::string& thing, Time at, Duration window) const;
 
  private:
