@@ -143,11 +143,11 @@ class ConsoleStory(unittest.TestCase):
         self.browser.click("[data-action=confirm]")
         self.browser.wait_for("[role=dialog] select[name=code]")
         self.assertEqual(self.alarm["cause"].replace(" ", "_"), self.browser.run("document.querySelector('select[name=code]').value"))
-        self.browser.fill("[role=dialog] input[name=note]", "bearing replaced")
+        self.browser.fill("[role=dialog] input[name=note]", "seen at the machine")
         self.browser.click("[role=dialog] [data-action=record]")
         self.browser.wait_for("[data-verdict=true_fault]")
         self.answered.add(self.alarm["id"])
-        self.assertIn("bearing replaced", self.browser.text("[data-verdict]"))
+        self.assertIn("seen at the machine", self.browser.text("[data-verdict]"))
         self.assertNotEqual("active_unacknowledged", self.api(f"/alarms/{self.alarm['id']}")["state"])
 
         self.open("/")
