@@ -91,6 +91,7 @@ struct Node::Parts {
   std::unique_ptr<telemetry::LiveValues> live;
   std::unique_ptr<telemetry::FeatureEngine> features;
   std::unique_ptr<fleet::DeviceRegistry> devices;
+  std::unique_ptr<fleet::Twins> twins;
   std::unique_ptr<inference::ModelRepository> models;
   std::unique_ptr<inference::Scorer> scorer;
   std::unique_ptr<learning::AnomalyScorer> anomalies;
@@ -141,6 +142,8 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(history, storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
+  devices->Expect(*directory->snapshot(), clock->Now());
+  ASSIGN_OR_RETURN(twins, fleet::Twins::Open(*records, *clock));
   models = std::make_unique<inference::ModelRepository>(models_folder);
   anomalies = std::make_unique<learning::AnomalyScorer>(models_folder);
   return {};
@@ -198,13 +201,14 @@ void Node::Parts::WireAlarms() {
 
 void Node::Parts::MakeServices() {
   services = std::unique_ptr<api::Services>(new api::Services{
-      settings, *clock, NodeName(), *directory, *pipeline, *live, *quarantine, *history, *records, *devices, *alarms,
+      settings, *clock, NodeName(), *directory, *pipeline, *live, *quarantine, *history, *records, *devices, *twins, *alarms,
       *provenance, *labels, *users, *audit, events, value->kpis(), value->states(), value->usecases(), value->gates(),
       [this](const things::Point& point) { return flow->NormalBand(point); },
       [this] { return flow->ModelsJson(*models); }});
   app = std::make_unique<api::App>(router, *users, !settings.tls_off);
   api::AddSessionRoutes(router, *services, *app);
   api::AddPlantRoutes(router, *services);
+  api::AddFieldRoutes(router, *services);
   api::AddPointRoutes(router, *services);
   api::AddAlarmRoutes(router, *services);
   api::AddModelRoutes(router, *services);
@@ -238,6 +242,7 @@ void Node::Parts::Reload() {
   const auto snapshot = directory->snapshot();
   pipeline->SetSnapshot(snapshot);
   live->SetSnapshot(snapshot);
+  devices->Expect(*snapshot, clock->Now());
   flow->Bind(settings.folder + "/models");
   value->Reload();
   if (mqtt) mqtt->Apply(*snapshot);

@@ -9,8 +9,10 @@ namespace penstock::api {
 
 class App {
  public:
-  // `router` and `users` must outlive the app. `secure`: behind TLS, cookies carry the __Host- prefix and Secure.
-  App(const Router& router, trust::Users& users, bool secure) : router_(router), users_(users), secure_(secure) {}
+  // `router` and `users` must outlive the app. `secure`: behind TLS, cookies carry the __Host-
+  // prefix and Secure.
+  App(const Router& router, trust::Users& users, bool secure)
+      : router_(router), users_(users), secure_(secure) {}
 
   void Handle(Request request, const Responder& respond) const;
 

@@ -60,16 +60,19 @@ void EventHub::Publish(const std::string& type, const Json& data, bool keep) {
     if (ring_.size() > kReplayRing) ring_.pop_front();
     std::erase_if(clients_, [](const auto& client) { return client.expired(); });
     for (const auto& weak : clients_)
-      if (auto client = weak.lock(); client && (client->types_.empty() || client->types_.contains(type)))
+      if (auto client = weak.lock();
+          client && (client->types_.empty() || client->types_.contains(type)))
         clients.push_back(std::move(client));
   }
   for (const auto& client : clients) client->Push(text);
 }
 
-Result<std::shared_ptr<EventClient>> EventHub::Subscribe(std::set<std::string> types, uint64_t after_id) {
+Result<std::shared_ptr<EventClient>> EventHub::Subscribe(std::set<std::string> types,
+                                                         uint64_t after_id) {
   const std::lock_guard lock(mutex_);
   std::erase_if(clients_, [](const auto& client) { return client.expired(); });
-  if (clients_.size() >= kMaxClients) return ResourceExhausted("{} live listeners, no more", clients_.size());
+  if (clients_.size() >= kMaxClients)
+    return ResourceExhausted("{} live listeners, no more", clients_.size());
   auto client = std::make_shared<EventClient>();
   client->types_ = std::move(types);
   client->queue_.push_back("retry: 2000\n\n");

@@ -1,8 +1,8 @@
-// Live updates to many listeners: server-sent events (WHATWG HTML, section 9.2) with ids, so that a client that comes back
-// gets what it missed from a bounded ring.
+// Live updates to many listeners: server-sent events (WHATWG HTML, section 9.2) with ids, so that a
+// client that comes back gets what it missed from a bounded ring.
 //
-// Each client has a bounded queue (kClientQueue); when it is full the client is dropped and reconnects with
-// Last-Event-ID. Thread-safe.
+// Each client has a bounded queue (kClientQueue); when it is full the client is dropped and
+// reconnects with Last-Event-ID. Thread-safe.
 #pragma once
 
 #include <deque>
@@ -44,7 +44,8 @@ class EventHub {
  public:
   // `keep`: goes into the ring; not for what the next event replaces anyway (values).
   void Publish(const std::string& type, const Json& data, bool keep = true);
-  // `types` empty: every event. `after_id` > 0: events since, as far as the ring has them. kResourceExhausted past kMaxClients.
+  // `types` empty: every event. `after_id` > 0: events since, as far as the ring has them.
+  // kResourceExhausted past kMaxClients.
   Result<std::shared_ptr<EventClient>> Subscribe(std::set<std::string> types, uint64_t after_id);
   size_t clients() const;
   void Close();  // Drops all clients, for shutdown.

@@ -32,7 +32,8 @@ Result<int64_t> Request::QueryInteger(std::string_view name, int64_t otherwise, 
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < low || value > high)
-    return InvalidArgument("?{}={} is not a number from {} to {}", name, text.substr(0, 40), low, high);
+    return InvalidArgument("?{}={} is not a number from {} to {}", name, text.substr(0, 40), low,
+                           high);
   return value;
 }
 
@@ -71,8 +72,9 @@ Response EmptyResponse(int status) {
   return response;
 }
 
-Response Problem(const Error& error) {
-  const int status = HttpStatus(error.code);
+Response Problem(const Error& error) { return ProblemAs(HttpStatus(error.code), error); }
+
+Response ProblemAs(int status, const Error& error) {
   Json body = {{"type", fmt::format("urn:penstock:problem:{}", CodeName(error.code))},
                {"title", CodeName(error.code)},
                {"status", status},
@@ -84,18 +86,22 @@ Response Problem(const Error& error) {
   response.content_type = "application/problem+json";
   if (error.code == Code::kResourceExhausted || error.code == Code::kUnavailable)
     response.headers.emplace_back("Retry-After", "1");
+  if (error.code == Code::kUnauthenticated)
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
 }
 
 Response ListResponse(Json items, const std::string& next) {
-  return JsonResponse({{"items", std::move(items)}, {"next", next.empty() ? Json(nullptr) : Json(next)}});
+  return JsonResponse(
+      {{"items", std::move(items)}, {"next", next.empty() ? Json(nullptr) : Json(next)}});
 }
 
 std::string PercentDecode(std::string_view text, bool plus_is_space) {
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 && HexDigit(text[i + 2]) >= 0) {
+    if (text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
+        HexDigit(text[i + 2]) >= 0) {
       out += static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2]));
       i += 2;
     } else {

@@ -22,16 +22,20 @@ struct Request {
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;  // Names in lower case.
   std::string body;
-  std::string remote;  // Peer's address without port.
+  std::string remote;                              // Peer's address without port.
   std::map<std::string, std::string> path_values;  // "{id}" -> "A-1042"
-  trust::Principal principal;  // role kNone when nobody is logged in.
+  trust::Principal principal;                      // role kNone when nobody is logged in.
 
   std::string Header(std::string_view name) const;
   std::string Query(std::string_view name, std::string_view otherwise = "") const;
-  Result<int64_t> QueryInteger(std::string_view name, int64_t otherwise, int64_t low, int64_t high) const;
+  Result<int64_t> QueryInteger(std::string_view name, int64_t otherwise, int64_t low,
+                               int64_t high) const;
   std::string Cookie(std::string_view name) const;
-  const std::string& At(const std::string& name) const;  // A path value; it is there by the pattern.
-  bool WantsEvents() const { return Header("accept").find("text/event-stream") != std::string::npos; }
+  const std::string& At(
+      const std::string& name) const;  // A path value; it is there by the pattern.
+  bool WantsEvents() const {
+    return Header("accept").find("text/event-stream") != std::string::npos;
+  }
 };
 
 struct Response {
@@ -46,6 +50,8 @@ Response JsonResponse(const Json& body, int status = 200);
 Response EmptyResponse(int status = 204);
 // RFC 9457. The HTTP status comes from the error's code.
 Response Problem(const Error& error);
+// The same with a status that no code has (405, 413, 415).
+Response ProblemAs(int status, const Error& error);
 // `next` is "" on the last page.
 Response ListResponse(Json items, const std::string& next = "");
 

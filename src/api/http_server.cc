@@ -1,8 +1,9 @@
-// HTTP over Boost.Beast, as coroutines: a connection is one loop of read, handle, write. The handler runs on a pool, since it
-// may ask the history or the records; its answer comes back to the connection's strand by a posted completion.
+// HTTP over Boost.Beast, as coroutines: a connection is one loop of read, handle, write. The
+// handler runs on a pool, since it may ask the history or the records; its answer comes back to the
+// connection's strand by a posted completion.
 //
-// An event stream is the same connection with an endless answer: it writes what its EventClient has queued, and a comment
-// each 15 s so that proxies and we find out about the dead.
+// An event stream is the same connection with an endless answer: it writes what its EventClient has
+// queued, and a comment each 15 s so that proxies and we find out about the dead.
 #include "api/http_server.h"
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <thread>
+#include <vector>
 
 #include "api/event_hub.h"
 #include "base/log.h"
@@ -28,6 +30,8 @@ using asio::ip::tcp;
 constexpr auto kIdle = std::chrono::seconds(60);
 constexpr auto kEventHeartbeat = std::chrono::seconds(15);
 constexpr uint32_t kHeaderBytesMax = 32 << 10;
+constexpr auto kDrain = std::chrono::seconds(5);
+constexpr uint64_t kDrainBytesMax = 256 << 20;
 
 using Parser = http::request_parser<http::string_body>;
 
@@ -64,7 +68,8 @@ Request ToRequest(http::request<http::string_body>&& message, std::string remote
 // Headers that every answer carries: the console is the only page that may script, frame or send.
 void SetCommonHeaders(http::response<http::string_body>& message) {
   message.set("Content-Security-Policy",
-              "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+              "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+              "connect-src 'self'; "
               "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
   message.set("X-Content-Type-Options", "nosniff");
   message.set("Referrer-Policy", "no-referrer");
@@ -86,16 +91,20 @@ class Server final : public HttpServer {
     boost::system::error_code error;
     const auto address = asio::ip::make_address(
         options_.listen.host == "localhost" ? "127.0.0.1" : options_.listen.host, error);
-    if (error) return InvalidArgument("\"{}\" is no numeric address to listen on", options_.listen.host);
+    if (error)
+      return InvalidArgument("\"{}\" is no numeric address to listen on", options_.listen.host);
     const tcp::endpoint endpoint(address, options_.listen.port);
     acceptor_.open(endpoint.protocol(), error);
     if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(512, error);
     if (error) {
-      auto failed = FromErrno(error.value(), fmt::format("cannot listen on http {}:{}", options_.listen.host,
-                                                         options_.listen.port));
-      failed.error().Fix("stop the other program, or choose another port: listen: {http: 127.0.0.1:8081} or --http");
+      auto failed = FromErrno(
+          error.value(),
+          fmt::format("cannot listen on http {}:{}", options_.listen.host, options_.listen.port));
+      failed.error().Fix(
+          "stop the other program, or choose another port: listen: {http: 127.0.0.1:8081} or "
+          "--http");
       return failed;
     }
     port_ = acceptor_.local_endpoint().port();
@@ -122,7 +131,8 @@ class Server final : public HttpServer {
   awaitable<void> Accept() {
     while (true) {
       boost::system::error_code error;
-      tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(use_awaitable, error));
+      tcp::socket socket =
+          co_await acceptor_.async_accept(asio::redirect_error(use_awaitable, error));
       if (error == asio::error::operation_aborted) co_return;
       if (error) {  // Out of descriptors: wait a little, the others go on.
         LogSometimes(LogLevel::kWarn, "http-accept", "http: cannot accept: " + error.message());
@@ -155,32 +165,39 @@ class Server final : public HttpServer {
   }
 
   // One request and its answer; false when the connection ends.
-  awaitable<bool> ServeOne(beast::tcp_stream& stream, beast::flat_buffer& buffer, const std::string& remote) {
+  awaitable<bool> ServeOne(beast::tcp_stream& stream, beast::flat_buffer& buffer,
+                           const std::string& remote) {
     Parser parser;
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options_.body_bytes_max);
     stream.expires_after(kIdle);
     boost::system::error_code error;
-    co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    co_await http::async_read_header(stream, buffer, parser,
+                                     asio::redirect_error(use_awaitable, error));
     if (!error && parser.get()[http::field::expect] == "100-continue") {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
       co_await http::async_write(stream, go_on, use_awaitable);
     }
-    if (!error) co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    if (!error)
+      co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
     if (error == http::error::body_limit) {
-      co_await Write(stream, Problem(ResourceExhausted("body larger than {} bytes", options_.body_bytes_max).error()),
-                     11, false, false);
+      const Response refusal =
+          ProblemAs(413, OutOfRange("body larger than {} bytes", options_.body_bytes_max).error());
+      co_await Write(stream, refusal, 11, false, false);
+      co_await Drain(stream);
       co_return false;
     }
     if (error) {
       Counter("penstock_http_malformed_total", "Requests that are no HTTP").Add();
-      co_await Write(stream, Problem(InvalidArgument("not an HTTP request: {}", error.message()).error()), 11, false,
-                     false);
+      co_await Write(stream,
+                     Problem(InvalidArgument("not an HTTP request: {}", error.message()).error()),
+                     11, false, false);
       co_return false;
     }
     const unsigned version = parser.get().version();
-    const bool keep_alive = parser.get().keep_alive(), head = parser.get().method() == http::verb::head;
+    const bool keep_alive = parser.get().keep_alive(),
+               head = parser.get().method() == http::verb::head;
     stream.expires_never();
     Response response = co_await Handle(ToRequest(parser.release(), remote));
     if (response.events) {
@@ -191,9 +208,22 @@ class Server final : public HttpServer {
     co_return keep_alive;
   }
 
+  // Takes what a refused client still sends, for a while: a socket closed over unread bytes is
+  // reset, and the client would never read why it was refused.
+  static awaitable<void> Drain(beast::tcp_stream& stream) {
+    boost::system::error_code error;
+    stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    stream.expires_after(kDrain);
+    std::vector<char> sink(64 << 10);
+    for (uint64_t taken = 0; !error && taken < kDrainBytesMax;)
+      taken += co_await stream.async_read_some(asio::buffer(sink),
+                                               asio::redirect_error(use_awaitable, error));
+  }
+
   awaitable<Response> Handle(Request request) {
     auto initiate = [this](auto handler, Request request_moved) {
-      // Shared by the responder's copies: std::function wants to be copyable, a completion handler is not.
+      // Shared by the responder's copies: std::function wants to be copyable, a completion handler
+      // is not.
       auto done = std::make_shared<decltype(handler)>(std::move(handler));
       asio::post(pool_, [this, done, request_in = std::move(request_moved)]() mutable {
         handler_(std::move(request_in), [this, done](Response response) {
@@ -202,13 +232,15 @@ class Server final : public HttpServer {
         });
       });
     };
-    co_return co_await asio::async_initiate<decltype(use_awaitable), void(Response)>(initiate, use_awaitable,
-                                                                                    std::move(request));
+    co_return co_await asio::async_initiate<decltype(use_awaitable), void(Response)>(
+        initiate, use_awaitable, std::move(request));
   }
 
-  awaitable<void> Write(beast::tcp_stream& stream, Response response, unsigned version, bool keep_alive, bool head) {
+  awaitable<void> Write(beast::tcp_stream& stream, Response response, unsigned version,
+                        bool keep_alive, bool head) {
     http::response<http::string_body> message(static_cast<http::status>(response.status), version);
-    if (!response.content_type.empty()) message.set(http::field::content_type, response.content_type);
+    if (!response.content_type.empty())
+      message.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) message.insert(name, value);
     SetCommonHeaders(message);
     message.keep_alive(keep_alive);
@@ -216,7 +248,8 @@ class Server final : public HttpServer {
       message.content_length(response.body.size());
     } else {
       message.body() = std::move(response.body);
-      if (response.status != 204 && response.status != 304) message.content_length(message.body().size());
+      if (response.status != 204 && response.status != 304)
+        message.content_length(message.body().size());
     }
     stream.expires_after(kIdle);
     if (head) {
@@ -272,7 +305,8 @@ class Server final : public HttpServer {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options, AsyncHandler handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
+                                                      AsyncHandler handler) {
   auto server = std::make_unique<Server>(options, std::move(handler));
   TRY(server->Listen());
   server->Run();

@@ -1,5 +1,6 @@
-// The HTTP/1.1 listener: one I/O thread for all connections, a few threads for the handlers. Bodies, headers, idle time and
-// connections are bounded; a request that breaks a bound is answered and its connection closed.
+// The HTTP/1.1 listener: one I/O thread for all connections, a few threads for the handlers.
+// Bodies, headers, idle time and connections are bounded; a request that breaks a bound is answered
+// and its connection closed.
 #pragma once
 
 #include <memory>
@@ -20,9 +21,10 @@ struct HttpServerOptions {
 class HttpServer {
  public:
   virtual ~HttpServer() = default;
-  // `handler` is called on the handler threads and answers through its Responder exactly once, from any thread.
-  // kAlreadyExists when the port is in use; the error says what to do.
-  static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options, AsyncHandler handler);
+  // `handler` is called on the handler threads and answers through its Responder exactly once, from
+  // any thread. kAlreadyExists when the port is in use; the error says what to do.
+  static Result<std::unique_ptr<HttpServer>> Start(const HttpServerOptions& options,
+                                                   AsyncHandler handler);
   virtual uint16_t port() const = 0;
   virtual void Stop() = 0;
 };

@@ -15,7 +15,8 @@ std::vector<std::string_view> Segments(std::string_view path) {
   return parts;
 }
 
-bool Matches(std::string_view pattern, std::string_view path, std::map<std::string, std::string>* values) {
+bool Matches(std::string_view pattern, std::string_view path,
+             std::map<std::string, std::string>* values) {
   const auto wanted = Segments(pattern), given = Segments(path);
   std::map<std::string, std::string> found;
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -58,18 +59,20 @@ Json Operation(const Route& route) {
   }
   for (const std::string& text : route.query) {
     const size_t colon = text.find(": ");
-    parameters.push_back(Parameter(text.substr(0, colon), "query",
-                                   colon == std::string::npos ? "" : std::string_view(text).substr(colon + 2)));
+    parameters.push_back(
+        Parameter(text.substr(0, colon), "query",
+                  colon == std::string::npos ? "" : std::string_view(text).substr(colon + 2)));
   }
-  Json operation = {
-      {"summary", route.summary},
-      {"parameters", parameters},
-      {"x-role", trust::RoleName(route.role)},
-      {"responses",
-       {{"2XX", {{"description", "Done"}}},
-        {"default",
-         {{"description", "RFC 9457 problem"},
-          {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}}}};
+  Json operation = {{"summary", route.summary},
+                    {"parameters", parameters},
+                    {"x-role", trust::RoleName(route.role)},
+                    {"responses",
+                     {{"2XX", {{"description", "Done"}}},
+                      {"default",
+                       {{"description", "RFC 9457 problem"},
+                        {"content",
+                         {{"application/problem+json",
+                           {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}}}};
   if (!route.body.is_null())
     operation["requestBody"] = {{"required", true},
                                 {"content", {{"application/json", {{"schema", route.body}}}}}};
@@ -107,7 +110,10 @@ Json Router::OpenApi(const std::string& version) const {
     paths[pattern][method] = Operation(route);
   }
   return {{"openapi", "3.1.0"},
-          {"info", {{"title", "Penstock"}, {"version", version}, {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
+          {"info",
+           {{"title", "Penstock"},
+            {"version", version},
+            {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
           {"paths", paths},
           {"components",
            {{"securitySchemes",
@@ -129,7 +135,8 @@ Json Router::OpenApi(const std::string& version) const {
 Result<Json> BodyObject(const Request& request, std::initializer_list<std::string_view> known) {
   auto body = ParseJson(request.body.empty() ? "{}" : request.body);
   if (!body) return std::unexpected(body.error().Where("request body"));
-  if (auto status = CheckKeys(*body, known); !status) return std::unexpected(status.error().Where("request body"));
+  if (auto status = CheckKeys(*body, known); !status)
+    return std::unexpected(status.error().Where("request body"));
   return body;
 }
 
@@ -143,7 +150,8 @@ Result<TimeRange> RangeOf(const Request& request, Time now, Duration otherwise) 
     ASSIGN_OR_RETURN(range.from, ParseTime(from));
   }
   if (range.from >= range.to)
-    return InvalidArgument("?from={} is not before ?to={}", FormatTime(range.from), FormatTime(range.to));
+    return InvalidArgument("?from={} is not before ?to={}", FormatTime(range.from),
+                           FormatTime(range.to));
   return range;
 }
 

@@ -1,4 +1,5 @@
-// The routes of the node: one table from which requests are answered, roles are checked and OpenAPI 3.1 is made.
+// The routes of the node: one table from which requests are answered, roles are checked and
+// OpenAPI 3.1 is made.
 #pragma once
 
 #include <memory>
@@ -19,16 +20,18 @@ struct Route {
   trust::Role role;     // The least role that may; kNone = open to all.
   std::string summary;  // One sentence, shown in OpenAPI.
   Handler handle;
-  Json body = nullptr;  // JSON schema of the request's body, if it has one.
+  Json body = nullptr;                  // JSON schema of the request's body, if it has one.
   std::vector<std::string> query = {};  // "from: RFC 3339 time", by name and meaning.
-  AsyncHandler handle_async = nullptr;  // Instead of `handle`, when the answer comes from another thread.
-  bool wants_json = true;               // Body must be JSON (else any bytes).
+  AsyncHandler handle_async =
+      nullptr;             // Instead of `handle`, when the answer comes from another thread.
+  bool wants_json = true;  // Body must be JSON (else any bytes).
 };
 
 class Router {
  public:
   void Add(Route route);
-  // Finds the route and fills path_values. kNotFound; kUnimplemented-like 405 with Allow is given as a Response.
+  // Finds the route and fills path_values. kNotFound; kUnimplemented-like 405 with Allow is given
+  // as a Response.
   struct Match {
     const Route* route = nullptr;
     std::string allow;  // Methods that the path knows when the method does not fit.

@@ -6,9 +6,8 @@ namespace penstock::api {
 namespace {
 
 Route Simple(const char* method, const char* pattern) {
-  return {method, pattern, trust::Role::kViewer, "A route", [](const Request&) -> Result<Response> {
-            return EmptyResponse();
-          }};
+  return {method, pattern, trust::Role::kViewer, "A route",
+          [](const Request&) -> Result<Response> { return EmptyResponse(); }};
 }
 
 Request Ask(const char* method, const char* path) {

@@ -9,6 +9,7 @@ namespace penstock::api {
 
 void AddSessionRoutes(Router& router, const Services& services, const App& app);
 void AddPlantRoutes(Router& router, const Services& services);
+void AddFieldRoutes(Router& router, const Services& services);
 void AddPointRoutes(Router& router, const Services& services);
 void AddAlarmRoutes(Router& router, const Services& services);
 void AddModelRoutes(Router& router, const Services& services);
@@ -19,12 +20,14 @@ void AddLiveRoutes(Router& router, const Services& services);
 
 // An alarm as served: with the asset's title and the model's track record.
 Json AlarmJson(const Services& services, const decisions::Alarm& alarm);
+// A point with its present value, as /points lists it.
+Json PointJson(const Services& services, const things::Point& point, bool with_spark);
 Json OverviewJson(const Services& services);
 // Chain of a trace: steps and the audit proof of its last leaf.
 Result<Json> ExplainJson(const Services& services, const decisions::Alarm& alarm);
 // Writes down who did what; an audit that cannot be written refuses the act.
-Status Audit(const Services& services, const Request& request, const std::string& action, const std::string& subject,
-             const std::string& trace, const Json& detail);
+Status Audit(const Services& services, const Request& request, const std::string& action,
+             const std::string& subject, const std::string& trace, const Json& detail);
 // A finite number, or null: JSON has no NaN.
 Json NumberOrNull(double value);
 

@@ -10,12 +10,15 @@ namespace {
 
 using decisions::Alarm;
 
-Response AlarmResponse(const Services& services, const Alarm& alarm) { return JsonResponse(AlarmJson(services, alarm)); }
+Response AlarmResponse(const Services& services, const Alarm& alarm) {
+  return JsonResponse(AlarmJson(services, alarm));
+}
 
 Result<Response> ListAlarms(const Services& services, const Request& request) {
   decisions::AlarmFilter filter;
   const std::string state = request.Query("state", "all");
-  if (state != "open" && state != "all") return InvalidArgument("?state={} is not open or all", state.substr(0, 40));
+  if (state != "open" && state != "all")
+    return InvalidArgument("?state={} is not open or all", state.substr(0, 40));
   filter.open_only = state == "open";
   filter.thing = request.Query("thing");
   ASSIGN_OR_RETURN(filter.before, request.QueryInteger("after", 0, 0, INT64_MAX));
@@ -25,13 +28,16 @@ Result<Response> ListAlarms(const Services& services, const Request& request) {
   Json items = Json::array();
   for (const Alarm& alarm : alarms) items.push_back(AlarmJson(services, alarm));
   const bool more = alarms.size() == filter.limit;
-  return ListResponse(std::move(items), more ? std::to_string(decisions::AlarmNumber(alarms.back().id)) : "");
+  return ListResponse(std::move(items),
+                      more ? std::to_string(decisions::AlarmNumber(alarms.back().id)) : "");
 }
 
 Result<Response> Acknowledge(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  TRY(Audit(services, request, "alarm.acknowledge", before.id, before.trace.ToString(), Json::object()));
-  ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Acknowledge(before.id, request.principal.name));
+  TRY(Audit(services, request, "alarm.acknowledge", before.id, before.trace.ToString(),
+            Json::object()));
+  ASSIGN_OR_RETURN(const Alarm alarm,
+                   services.alarms.Acknowledge(before.id, request.principal.name));
   return AlarmResponse(services, alarm);
 }
 
@@ -42,14 +48,16 @@ Result<Response> Shelve(const Services& services, const Request& request) {
   if (!time) return std::unexpected(time.error().At("/for"));
   ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
   TRY(Audit(services, request, "alarm.shelve", before.id, before.trace.ToString(), body));
-  ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Shelve(before.id, *time, StringOr(body, "reason", ""),
-                                                             request.principal.name));
+  ASSIGN_OR_RETURN(const Alarm alarm,
+                   services.alarms.Shelve(before.id, *time, StringOr(body, "reason", ""),
+                                          request.principal.name));
   return AlarmResponse(services, alarm);
 }
 
 Result<Response> Unshelve(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  TRY(Audit(services, request, "alarm.unshelve", before.id, before.trace.ToString(), Json::object()));
+  TRY(Audit(services, request, "alarm.unshelve", before.id, before.trace.ToString(),
+            Json::object()));
   ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Unshelve(before.id, request.principal.name));
   return AlarmResponse(services, alarm);
 }
@@ -64,8 +72,10 @@ Result<Response> Answer(const Services& services, const Request& request) {
   verdict.actor = request.principal.name;
   verdict.at = services.clock.Now();
   ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  if (verdict.kind == decisions::VerdictKind::kTrueFault && verdict.code.empty()) verdict.code = before.cause;
-  TRY(Audit(services, request, "alarm.verdict", before.id, before.trace.ToString(), decisions::ToJson(verdict)));
+  if (verdict.kind == decisions::VerdictKind::kTrueFault && verdict.code.empty())
+    verdict.code = before.cause;
+  TRY(Audit(services, request, "alarm.verdict", before.id, before.trace.ToString(),
+            decisions::ToJson(verdict)));
   ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Answer(before.id, verdict));
   return AlarmResponse(services, alarm);
 }
@@ -73,10 +83,12 @@ Result<Response> Answer(const Services& services, const Request& request) {
 Result<Response> ListVerdicts(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
-  ASSIGN_OR_RETURN(const auto rows,
-                   services.records.Query("SELECT body FROM alarms WHERE verdict IS NOT NULL AND (?1 = 0 OR number < ?1)"
-                                          " ORDER BY number DESC LIMIT ?2",
-                                          {after, limit}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      services.records.Query(
+          "SELECT body FROM alarms WHERE verdict IS NOT NULL AND (?1 = 0 OR number < ?1)"
+          " ORDER BY number DESC LIMIT ?2",
+          {after, limit}));
   Json items = Json::array();
   std::string next;
   for (const auto& row : rows) {
@@ -93,9 +105,10 @@ Result<Response> ListVerdicts(const Services& services, const Request& request) 
 Result<Response> ListDecisions(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 50, 1, 500));
-  ASSIGN_OR_RETURN(const auto rows, services.records.Query("SELECT rowid, trace, alarm, at, body FROM decisions WHERE"
-                                                           " (?1 = 0 OR rowid < ?1) ORDER BY rowid DESC LIMIT ?2",
-                                                           {after, limit}));
+  ASSIGN_OR_RETURN(const auto rows, services.records.Query(
+                                        "SELECT rowid, trace, alarm, at, body FROM decisions WHERE"
+                                        " (?1 = 0 OR rowid < ?1) ORDER BY rowid DESC LIMIT ?2",
+                                        {after, limit}));
   Json items = Json::array();
   for (const auto& row : rows) {
     ASSIGN_OR_RETURN(Json body, ParseJson(row.Text(4)));
@@ -112,8 +125,8 @@ Result<Response> ListDecisions(const Services& services, const Request& request)
 
 Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Status Audit(const Services& services, const Request& request, const std::string& action, const std::string& subject,
-             const std::string& trace, const Json& detail) {
+Status Audit(const Services& services, const Request& request, const std::string& action,
+             const std::string& subject, const std::string& trace, const Json& detail) {
   TRY(services.audit.Append(request.principal.name, action, subject, trace, detail));
   return {};
 }
@@ -149,21 +162,28 @@ Result<Json> ExplainJson(const Services& services, const Alarm& alarm) {
 
 void AddAlarmRoutes(Router& router, const Services& s) {
   using trust::Role;
-  const Json verdict_schema = {
-      {"type", "object"},
-      {"required", {"kind"}},
-      {"properties",
-       {{"kind",
-         {{"enum", {"true_fault", "known_or_planned", "sensor_fault", "false_alarm", "mode_change", "unsure"}}}},
-        {"code", {{"type", "string"}}},
-        {"note", {{"type", "string"}, {"maxLength", 2000}}}}}};
+  const Json verdict_schema = {{"type", "object"},
+                               {"required", {"kind"}},
+                               {"properties",
+                                {{"kind",
+                                  {{"enum",
+                                    {"true_fault", "known_or_planned", "sensor_fault",
+                                     "false_alarm", "mode_change", "unsure"}}}},
+                                 {"code", {{"type", "string"}}},
+                                 {"note", {{"type", "string"}, {"maxLength", 2000}}}}}};
   const Json shelve_schema = {
       {"type", "object"},
       {"required", {"for"}},
-      {"properties", {{"for", {{"type", "string"}, {"examples", {"4h"}}}}, {"reason", {{"type", "string"}}}}}};
-  router.Add({"GET", "/api/v1/alarms", Role::kViewer, "Alarms, newest first",
-              [&s](const Request& r) { return ListAlarms(s, r); }, nullptr,
-              {"state: open or all", "thing: only of this thing", "after: cursor", "limit: 1 to 1000"}});
+      {"properties",
+       {{"for", {{"type", "string"}, {"examples", {"4h"}}}}, {"reason", {{"type", "string"}}}}}};
+  router.Add(
+      {"GET",
+       "/api/v1/alarms",
+       Role::kViewer,
+       "Alarms, newest first",
+       [&s](const Request& r) { return ListAlarms(s, r); },
+       nullptr,
+       {"state: open or all", "thing: only of this thing", "after: cursor", "limit: 1 to 1000"}});
   router.Add({"GET", "/api/v1/alarms/{id}", Role::kViewer, "One alarm; the first look is noted",
               [&s](const Request& r) -> Result<Response> {
                 ASSIGN_OR_RETURN(const Alarm alarm, r.principal.Has(Role::kTechnician)
@@ -171,15 +191,17 @@ void AddAlarmRoutes(Router& router, const Services& s) {
                                                         : s.alarms.Get(r.At("id")));
                 return AlarmResponse(s, alarm);
               }});
-  router.Add({"POST", "/api/v1/alarms/{id}/acknowledge", Role::kTechnician, "Acknowledge an active alarm",
-              [&s](const Request& r) { return Acknowledge(s, r); }});
-  router.Add({"POST", "/api/v1/alarms/{id}/shelve", Role::kTechnician, "Put an alarm aside, at most 24 h",
-              [&s](const Request& r) { return Shelve(s, r); }, shelve_schema});
-  router.Add({"POST", "/api/v1/alarms/{id}/unshelve", Role::kTechnician, "Bring a shelved alarm back",
-              [&s](const Request& r) { return Unshelve(s, r); }});
+  router.Add({"POST", "/api/v1/alarms/{id}/acknowledge", Role::kTechnician,
+              "Acknowledge an active alarm", [&s](const Request& r) { return Acknowledge(s, r); }});
+  router.Add({"POST", "/api/v1/alarms/{id}/shelve", Role::kTechnician,
+              "Put an alarm aside, at most 24 h", [&s](const Request& r) { return Shelve(s, r); },
+              shelve_schema});
+  router.Add({"POST", "/api/v1/alarms/{id}/unshelve", Role::kTechnician,
+              "Bring a shelved alarm back", [&s](const Request& r) { return Unshelve(s, r); }});
   router.Add({"POST", "/api/v1/alarms/{id}/verdict", Role::kTechnician, "Say what it really was",
               [&s](const Request& r) { return Answer(s, r); }, verdict_schema});
-  router.Add({"GET", "/api/v1/alarms/{id}/explain", Role::kViewer, "The chain from the samples to the verdict",
+  router.Add({"GET", "/api/v1/alarms/{id}/explain", Role::kViewer,
+              "The chain from the samples to the verdict",
               [&s](const Request& r) -> Result<Response> {
                 ASSIGN_OR_RETURN(const Alarm alarm, s.alarms.Get(r.At("id")));
                 ASSIGN_OR_RETURN(const Json chain, ExplainJson(s, alarm));
@@ -192,10 +214,20 @@ void AddAlarmRoutes(Router& router, const Services& s) {
                 ASSIGN_OR_RETURN(const Json chain, ExplainJson(s, alarm));
                 return JsonResponse(chain);
               }});
-  router.Add({"GET", "/api/v1/verdicts", Role::kViewer, "What people said, newest first",
-              [&s](const Request& r) { return ListVerdicts(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
-  router.Add({"GET", "/api/v1/decisions", Role::kViewer, "Decision records, newest first",
-              [&s](const Request& r) { return ListDecisions(s, r); }, nullptr, {"after: cursor", "limit: 1 to 500"}});
+  router.Add({"GET",
+              "/api/v1/verdicts",
+              Role::kViewer,
+              "What people said, newest first",
+              [&s](const Request& r) { return ListVerdicts(s, r); },
+              nullptr,
+              {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET",
+              "/api/v1/decisions",
+              Role::kViewer,
+              "Decision records, newest first",
+              [&s](const Request& r) { return ListDecisions(s, r); },
+              nullptr,
+              {"after: cursor", "limit: 1 to 500"}});
 }
 
 }  // namespace penstock::api

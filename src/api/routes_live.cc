@@ -66,8 +66,13 @@ Json OverviewJson(const Services& s) {
 
 void AddLiveRoutes(Router& router, const Services& s) {
   using trust::Role;
-  router.Add({"GET", "/api/v1/live", Role::kViewer, "Server-sent events: alarm, values, overview, kpi, gate, device",
-              [&s](const Request& r) { return Subscribe(s, r); }, nullptr, {"types: event names, by comma"}});
+  router.Add({"GET",
+              "/api/v1/live",
+              Role::kViewer,
+              "Server-sent events: alarm, values, overview, kpi, gate, device",
+              [&s](const Request& r) { return Subscribe(s, r); },
+              nullptr,
+              {"types: event names, by comma"}});
   router.Add({"GET", "/api/v1/overview", Role::kViewer, "Is anything wrong, and is the node well",
               [&s](const Request&) -> Result<Response> { return JsonResponse(OverviewJson(s)); }});
   router.Add({"GET", "/metrics", Role::kViewer, "The node's own health in Prometheus text format",
@@ -76,12 +81,15 @@ void AddLiveRoutes(Router& router, const Services& s) {
               }});
   router.Add({"GET", "/healthz", Role::kNone, "200 while samples can become durable",
               [&s](const Request&) -> Result<Response> {
-                if (s.pipeline.log_failing()) return Unavailable("the durable log cannot be written");
+                if (s.pipeline.log_failing())
+                  return Unavailable("the durable log cannot be written");
                 return JsonResponse({{"status", "ok"}});
               }});
   // Made at each call: routes may be added after these.
   router.Add({"GET", "/api/openapi.json", Role::kNone, "This description",
-              [&router](const Request&) -> Result<Response> { return JsonResponse(router.OpenApi(kVersion)); }});
+              [&router](const Request&) -> Result<Response> {
+                return JsonResponse(router.OpenApi(kVersion));
+              }});
 }
 
 }  // namespace penstock::api

@@ -18,8 +18,13 @@ void AddModelRoutes(Router& router, const Services& s) {
   using trust::Role;
   router.Add({"GET", "/api/v1/models", Role::kViewer, "Models, what they run on and how they fare",
               [&s](const Request&) -> Result<Response> { return ListResponse(s.models()); }});
-  router.Add({"GET", "/api/v1/labels", Role::kViewer, "Labels from verdicts, newest first",
-              [&s](const Request& r) { return ListLabels(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET",
+              "/api/v1/labels",
+              Role::kViewer,
+              "Labels from verdicts, newest first",
+              [&s](const Request& r) { return ListLabels(s, r); },
+              nullptr,
+              {"after: cursor", "limit: 1 to 1000"}});
 }
 
 }  // namespace penstock::api

@@ -1,4 +1,4 @@
-// Assets, things and devices: what is there, and how it fares.
+// Assets and things: what is there, and how it fares.
 #include "api/routes.h"
 
 #include <set>
@@ -10,10 +10,14 @@ namespace {
 
 std::string_view ProtocolName(things::Protocol protocol) {
   switch (protocol) {
-    case things::Protocol::kModbus: return "modbus";
-    case things::Protocol::kOpcUa: return "opcua";
-    case things::Protocol::kMqtt: return "mqtt";
-    case things::Protocol::kNone: return "none";
+    case things::Protocol::kModbus:
+      return "modbus";
+    case things::Protocol::kOpcUa:
+      return "opcua";
+    case things::Protocol::kMqtt:
+      return "mqtt";
+    case things::Protocol::kNone:
+      return "none";
   }
   return "none";
 }
@@ -21,9 +25,16 @@ std::string_view ProtocolName(things::Protocol protocol) {
 Json ThingJson(const things::Thing& thing) {
   std::set<std::string> protocols;
   for (const auto& property : thing.properties)
-    if (!property.forms.empty()) protocols.insert(std::string(ProtocolName(property.forms.front().protocol)));
-  return {{"name", thing.name},   {"id", thing.id},     {"title", thing.title},       {"asset", thing.asset},
-          {"model", thing.model}, {"file", thing.file}, {"points", thing.properties.size()}, {"protocols", protocols}};
+    if (!property.forms.empty())
+      protocols.insert(std::string(ProtocolName(property.forms.front().protocol)));
+  return {{"name", thing.name},
+          {"id", thing.id},
+          {"title", thing.title},
+          {"asset", thing.asset},
+          {"model", thing.model},
+          {"file", thing.file},
+          {"points", thing.properties.size()},
+          {"protocols", protocols}};
 }
 
 // Open alarms per asset path, counted upward to every ancestor.
@@ -50,7 +61,8 @@ std::map<std::string, AlarmCount> CountAlarms(const Services& services) {
   return counts;
 }
 
-Json AssetJson(const Services& services, const things::AssetNode& node, const std::map<std::string, AlarmCount>& counts) {
+Json AssetJson(const Services& services, const things::AssetNode& node,
+               const std::map<std::string, AlarmCount>& counts) {
   Json body = things::AssetTree::ToJson(node);
   const auto found = counts.find(node.path);
   const AlarmCount count = found == counts.end() ? AlarmCount{} : found->second;
@@ -74,6 +86,9 @@ Result<Response> OneThing(const Services& services, const std::string& name) {
   if (thing == nullptr) return NotFound("thing unknown: {}", name.substr(0, 100));
   Json body = ThingJson(*thing);
   body["document"] = thing->document;
+  body["point_list"] = Json::array();
+  for (const auto& property : thing->properties)
+    body["point_list"].push_back(PointJson(services, property.point, false));
   return JsonResponse(body);
 }
 
@@ -81,18 +96,18 @@ Result<Response> OneThing(const Services& services, const std::string& name) {
 
 void AddPlantRoutes(Router& router, const Services& s) {
   using trust::Role;
-  router.Add({"GET", "/api/v1/assets", Role::kViewer, "The ISA-95 tree with states and active alarms",
+  router.Add({"GET", "/api/v1/assets", Role::kViewer,
+              "The ISA-95 tree with states and active alarms",
               [&s](const Request&) { return ListAssets(s); }});
   router.Add({"GET", "/api/v1/things", Role::kViewer, "Things and their sources",
               [&s](const Request&) -> Result<Response> {
                 Json items = Json::array();
-                for (const auto& thing : s.directory.snapshot()->things) items.push_back(ThingJson(thing));
+                for (const auto& thing : s.directory.snapshot()->things)
+                  items.push_back(ThingJson(thing));
                 return ListResponse(std::move(items));
               }});
   router.Add({"GET", "/api/v1/things/{name}", Role::kViewer, "One thing with its Thing Description",
               [&s](const Request& r) { return OneThing(s, r.At("name")); }});
-  router.Add({"GET", "/api/v1/devices", Role::kViewer, "Connection, errors and counts of every device",
-              [&s](const Request&) -> Result<Response> { return ListResponse(s.devices.ToJson()); }});
 }
 
 }  // namespace penstock::api

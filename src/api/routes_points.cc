@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "api/burst_trend.h"
 #include "base/bytes.h"
 
 namespace penstock::api {
@@ -13,16 +14,23 @@ constexpr size_t kTrendWidthMax = 4000;
 
 std::string_view TypeName(things::ValueType type) {
   switch (type) {
-    case things::ValueType::kNumber: return "number";
-    case things::ValueType::kInteger: return "integer";
-    case things::ValueType::kBoolean: return "boolean";
-    case things::ValueType::kString: return "string";
-    case things::ValueType::kWaveform: return "waveform";
+    case things::ValueType::kNumber:
+      return "number";
+    case things::ValueType::kInteger:
+      return "integer";
+    case things::ValueType::kBoolean:
+      return "boolean";
+    case things::ValueType::kString:
+      return "string";
+    case things::ValueType::kWaveform:
+      return "waveform";
   }
   return "number";
 }
 
-Json OptionalNumber(const std::optional<double>& value) { return value ? NumberOrNull(*value) : Json(nullptr); }
+Json OptionalNumber(const std::optional<double>& value) {
+  return value ? NumberOrNull(*value) : Json(nullptr);
+}
 
 Json SparkJson(const Services& services, PointId id, Time now) {
   Json spark = Json::array();
@@ -30,25 +38,28 @@ Json SparkJson(const Services& services, PointId id, Time now) {
   return spark;
 }
 
+}  // namespace
+
 Json PointJson(const Services& services, const things::Point& point, bool with_spark) {
-  Json body = {{"id", point.id.value},
-               {"path", point.path()},
-               {"thing", point.thing},
-               {"property", point.property},
-               {"title", point.title},
-               {"asset", point.asset},
-               {"unit", point.unit},
-               {"type", TypeName(point.type)},
-               {"minimum", OptionalNumber(point.quality.minimum)},
-               {"maximum", OptionalNumber(point.quality.maximum)},
-               {"sample_rate_hz", point.sample_rate_hz > 0 ? Json(point.sample_rate_hz) : Json(nullptr)},
-               {"contract", point.contract},
-               {"classification", point.classification},
-               {"value", nullptr},
-               {"quality", nullptr},
-               {"time", nullptr},
-               {"normal_low", nullptr},
-               {"normal_high", nullptr}};
+  Json body = {
+      {"id", point.id.value},
+      {"path", point.path()},
+      {"thing", point.thing},
+      {"property", point.property},
+      {"title", point.title},
+      {"asset", point.asset},
+      {"unit", point.unit},
+      {"type", TypeName(point.type)},
+      {"minimum", OptionalNumber(point.quality.minimum)},
+      {"maximum", OptionalNumber(point.quality.maximum)},
+      {"sample_rate_hz", point.sample_rate_hz > 0 ? Json(point.sample_rate_hz) : Json(nullptr)},
+      {"contract", point.contract},
+      {"classification", point.classification},
+      {"value", nullptr},
+      {"quality", nullptr},
+      {"time", nullptr},
+      {"normal_low", nullptr},
+      {"normal_high", nullptr}};
   if (const auto live = services.live.Get(point.id)) {
     body["value"] = NumberOrNull(live->value);
     body["quality"] = telemetry::QualityName(live->quality);
@@ -61,6 +72,8 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
   if (with_spark) body["spark"] = SparkJson(services, point.id, services.clock.Now());
   return body;
 }
+
+namespace {
 
 Result<const things::Point*> PointOf(const things::Snapshot& snapshot, const std::string& path) {
   const things::Point* point = snapshot.FindPoint(path);
@@ -93,21 +106,39 @@ Result<Response> ListPoints(const Services& services, const Request& request) {
   return ListResponse(std::move(items), next);
 }
 
+Result<bool> WantsRms(const things::Point& point, const std::string& of) {
+  if (of == "value") return false;
+  if (of != "rms") return InvalidArgument("?of={} is not value or rms", of.substr(0, 20));
+  if (point.type == things::ValueType::kWaveform && point.sample_rate_hz > 0) return true;
+  auto error = InvalidArgument("?of=rms is for waveforms; {} is none", point.path());
+  error.error().Fix("leave ?of= out");
+  return error;
+}
+
 Result<Response> Trend(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
-  ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.At("thing") + "/" + request.At("property")));
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(request, services.clock.Now(), std::chrono::hours(8)));
+  ASSIGN_OR_RETURN(const things::Point* point,
+                   PointOf(*snapshot, request.At("thing") + "/" + request.At("property")));
+  ASSIGN_OR_RETURN(const TimeRange range,
+                   RangeOf(request, services.clock.Now(), std::chrono::hours(8)));
   ASSIGN_OR_RETURN(const int64_t width, request.QueryInteger("width", 800, 1, kTrendWidthMax));
-  ASSIGN_OR_RETURN(const auto buckets, services.history.Trend(point->path(), range.from, range.to,
-                                                              static_cast<size_t>(width)));
+  ASSIGN_OR_RETURN(const bool rms, WantsRms(*point, request.Query("of", "value")));
+  const auto pixels = static_cast<size_t>(width);
+  ASSIGN_OR_RETURN(const auto buckets,
+                   rms ? BurstTrend(services.history, point->path(), point->sample_rate_hz,
+                                    range.from, range.to, pixels)
+                       : services.history.Trend(point->path(), range.from, range.to, pixels));
   Json rows = Json::array();
   for (const auto& b : buckets)
-    rows.push_back({ToMicros(b.from) / 1000, NumberOrNull(b.first), NumberOrNull(b.min), NumberOrNull(b.max),
-                    NumberOrNull(b.last), b.count, b.bad});
-  Json body = {{"path", point->path()},        {"unit", point->unit},          {"from", FormatTime(range.from)},
-               {"to", FormatTime(range.to)},   {"width", width},               {"normal_low", nullptr},
-               {"normal_high", nullptr},       {"points", std::move(rows)}};
-  if (const auto band = services.normal_band(*point)) {
+    rows.push_back({ToMicros(b.from) / 1000, NumberOrNull(b.first), NumberOrNull(b.min),
+                    NumberOrNull(b.max), NumberOrNull(b.last), b.count, b.bad});
+  Json body = {
+      {"path", point->path()},          {"of", rms ? "rms" : "value"}, {"unit", point->unit},
+      {"from", FormatTime(range.from)}, {"to", FormatTime(range.to)},  {"width", width},
+      {"normal_low", nullptr},          {"normal_high", nullptr},      {"points", std::move(rows)}};
+  // What is normal for a waveform is said about its RMS, not about its samples.
+  const bool comparable = rms || point->type != things::ValueType::kWaveform;
+  if (const auto band = comparable ? services.normal_band(*point) : std::nullopt) {
     body["normal_low"] = NumberOrNull(band->first);
     body["normal_high"] = NumberOrNull(band->second);
   }
@@ -117,7 +148,8 @@ Result<Response> Trend(const Services& services, const Request& request) {
 Result<Response> Samples(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.Query("point")));
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
+  ASSIGN_OR_RETURN(const TimeRange range,
+                   RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 1000, 1, 100000));
   ASSIGN_OR_RETURN(const auto rows, services.history.Read(point->path(), range.from, range.to,
                                                           static_cast<size_t>(limit)));
@@ -127,8 +159,9 @@ Result<Response> Samples(const Services& services, const Request& request) {
                      {"value", NumberOrNull(row.value)},
                      {"quality", telemetry::QualityName(row.quality)}});
   // Pages go back in time: the next one ends where this one begins.
-  return ListResponse(std::move(items),
-                      static_cast<int64_t>(rows.size()) == limit ? FormatTime(rows.front().time) : "");
+  return ListResponse(std::move(items), static_cast<int64_t>(rows.size()) == limit
+                                            ? FormatTime(rows.front().time)
+                                            : "");
 }
 
 Result<Response> ListQuarantine(const Services& services, const Request& request) {
@@ -145,8 +178,9 @@ Result<Response> ListQuarantine(const Services& services, const Request& request
                      {"rule", entry.rule},
                      {"value", entry.value},
                      {"message", entry.message}});
-  return ListResponse(std::move(items),
-                      static_cast<int64_t>(entries.size()) == limit ? std::to_string(entries.back().id) : "");
+  return ListResponse(std::move(items), static_cast<int64_t>(entries.size()) == limit
+                                            ? std::to_string(entries.back().id)
+                                            : "");
 }
 
 Result<Response> LedgerOf(const Services& services) {
@@ -170,18 +204,36 @@ Result<Response> LedgerOf(const Services& services) {
 void AddPointRoutes(Router& router, const Services& s) {
   using trust::Role;
   const std::vector<std::string> range = {"from: RFC 3339 time", "to: RFC 3339 time"};
-  router.Add({"GET", "/api/v1/points", Role::kViewer, "Points with their present value and quality",
-              [&s](const Request& r) { return ListPoints(s, r); }, nullptr,
-              {"thing: only of this thing", "spark: 1 adds 48 means over 8 h", "after: cursor", "limit: 1 to 10000"}});
-  router.Add({"GET", "/api/v1/points/{thing}/{property}/trend", Role::kViewer,
+  router.Add({"GET",
+              "/api/v1/points",
+              Role::kViewer,
+              "Points with their present value and quality",
+              [&s](const Request& r) { return ListPoints(s, r); },
+              nullptr,
+              {"thing: only of this thing", "spark: 1 adds 48 means over 8 h", "after: cursor",
+               "limit: 1 to 10000"}});
+  router.Add({"GET",
+              "/api/v1/points/{thing}/{property}/trend",
+              Role::kViewer,
               "First, min, max and last per pixel; empty pixels are left out",
-              [&s](const Request& r) { return Trend(s, r); }, nullptr,
-              {range[0], range[1], "width: pixels, 1 to 4000"}});
-  router.Add({"GET", "/api/v1/samples", Role::kViewer, "Samples of one point, the latest of the range",
-              [&s](const Request& r) { return Samples(s, r); }, nullptr,
+              [&s](const Request& r) { return Trend(s, r); },
+              nullptr,
+              {range[0], range[1], "width: pixels, 1 to 4000",
+               "of: value, or rms (of a waveform's bursts)"}});
+  router.Add({"GET",
+              "/api/v1/samples",
+              Role::kViewer,
+              "Samples of one point, the latest of the range",
+              [&s](const Request& r) { return Samples(s, r); },
+              nullptr,
               {"point: thing/property", range[0], range[1], "limit: 1 to 100000"}});
-  router.Add({"GET", "/api/v1/quarantine", Role::kViewer, "Values that could not become samples, with the reason",
-              [&s](const Request& r) { return ListQuarantine(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET",
+              "/api/v1/quarantine",
+              Role::kViewer,
+              "Values that could not become samples, with the reason",
+              [&s](const Request& r) { return ListQuarantine(s, r); },
+              nullptr,
+              {"after: cursor", "limit: 1 to 1000"}});
   router.Add({"GET", "/api/v1/ledger", Role::kViewer, "Where every sample is; the gap must be 0",
               [&s](const Request&) { return LedgerOf(s); }});
 }

@@ -10,8 +10,9 @@ Json UserJson(const trust::Principal& principal) {
   return {{"name", principal.name}, {"role", trust::RoleName(principal.role)}};
 }
 
-Result<Response> WithCookie(const Services& services, const App& app, const trust::Principal& principal,
-                            const std::string& name, const std::string& password, const std::string& remote) {
+Result<Response> WithCookie(const Services& services, const App& app,
+                            const trust::Principal& principal, const std::string& name,
+                            const std::string& password, const std::string& remote) {
   ASSIGN_OR_RETURN(const std::string session, services.users.Login(name, password, remote));
   Response response = JsonResponse({{"user", UserJson(principal)}}, 201);
   response.headers.emplace_back("Set-Cookie", app.SetCookie(session));
@@ -40,7 +41,8 @@ Result<Response> Login(const Services& services, const App& app, const Request& 
 
 Result<Response> Session(const Services& services, const App& app, const Request& request) {
   Json user = nullptr;
-  if (const auto principal = services.users.BySession(request.Cookie(app.CookieName()))) user = UserJson(*principal);
+  if (const auto principal = services.users.BySession(request.Cookie(app.CookieName())))
+    user = UserJson(*principal);
   return JsonResponse({{"setup_needed", services.users.setup_needed()},
                        {"user", user},
                        {"time", FormatTime(services.clock.Now())},
@@ -51,7 +53,8 @@ Result<Response> Session(const Services& services, const App& app, const Request
 }
 
 Result<Response> Logout(const Services& services, const App& app, const Request& request) {
-  if (const std::string session = request.Cookie(app.CookieName()); !session.empty()) services.users.Logout(session);
+  if (const std::string session = request.Cookie(app.CookieName()); !session.empty())
+    services.users.Logout(session);
   Response response = EmptyResponse();
   response.headers.emplace_back("Set-Cookie", app.SetCookie(""));
   return response;
@@ -72,10 +75,13 @@ void AddSessionRoutes(Router& router, const Services& s, const App& app) {
   using trust::Role;
   router.Add({"GET", "/api/v1/session", Role::kNone, "Who am I, and is set-up still to be done",
               [&s, &app](const Request& r) { return Session(s, app, r); }});
-  router.Add({"POST", "/api/v1/session/setup", Role::kNone, "Make the first admin with the set-up token",
-              [&s, &app](const Request& r) { return Setup(s, app, r); }, StringsSchema({"token", "name", "password"})});
+  router.Add({"POST", "/api/v1/session/setup", Role::kNone,
+              "Make the first admin with the set-up token",
+              [&s, &app](const Request& r) { return Setup(s, app, r); },
+              StringsSchema({"token", "name", "password"})});
   router.Add({"POST", "/api/v1/session", Role::kNone, "Log in",
-              [&s, &app](const Request& r) { return Login(s, app, r); }, StringsSchema({"name", "password"})});
+              [&s, &app](const Request& r) { return Login(s, app, r); },
+              StringsSchema({"name", "password"})});
   router.Add({"DELETE", "/api/v1/session", Role::kNone, "Log out",
               [&s, &app](const Request& r) { return Logout(s, app, r); }});
 }

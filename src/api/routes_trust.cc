@@ -5,8 +5,9 @@ namespace penstock::api {
 namespace {
 
 Json EntryJson(const trust::AuditEntry& entry) {
-  return {{"leaf", entry.leaf},       {"at", FormatTime(entry.at)}, {"actor", entry.actor}, {"action", entry.action},
-          {"subject", entry.subject}, {"trace", entry.trace},       {"detail", entry.detail}};
+  return {{"leaf", entry.leaf},     {"at", FormatTime(entry.at)}, {"actor", entry.actor},
+          {"action", entry.action}, {"subject", entry.subject},   {"trace", entry.trace},
+          {"detail", entry.detail}};
 }
 
 Result<Response> ListAudit(const Services& services, const Request& request) {
@@ -15,7 +16,8 @@ Result<Response> ListAudit(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t before, request.QueryInteger("after", size, 0, INT64_MAX));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
   const int64_t end = std::min(before, size), begin = std::max<int64_t>(0, end - limit);
-  ASSIGN_OR_RETURN(const auto entries, services.audit.List(static_cast<uint64_t>(begin), static_cast<size_t>(end - begin)));
+  ASSIGN_OR_RETURN(const auto entries, services.audit.List(static_cast<uint64_t>(begin),
+                                                           static_cast<size_t>(end - begin)));
   Json items = Json::array();
   for (auto it = entries.rbegin(); it != entries.rend(); ++it) items.push_back(EntryJson(*it));
   return ListResponse(std::move(items), begin > 0 ? std::to_string(begin) : "");
@@ -25,11 +27,16 @@ Result<Response> Proof(const Services& services, const Request& request) {
   Request leaf_of_path;
   leaf_of_path.query["leaf"] = request.At("leaf");
   ASSIGN_OR_RETURN(const int64_t leaf, leaf_of_path.QueryInteger("leaf", -1, 0, INT64_MAX));
-  ASSIGN_OR_RETURN(const auto path, services.audit.Prove(static_cast<uint64_t>(leaf)));
+  ASSIGN_OR_RETURN(const auto proof, services.audit.ProofOf(static_cast<uint64_t>(leaf)));
   ASSIGN_OR_RETURN(const bool ok, services.audit.Verify(static_cast<uint64_t>(leaf)));
   Json hashes = Json::array();
-  for (const Sha256& hash : path) hashes.push_back(ToHex(hash));
-  return JsonResponse({{"leaf", leaf}, {"size", services.audit.size()}, {"root", ToHex(services.audit.Root())}, {"path", hashes}, {"proof_ok", ok}});
+  for (const Sha256& hash : proof.path) hashes.push_back(ToHex(hash));
+  return JsonResponse({{"leaf", leaf},
+                       {"size", proof.size},
+                       {"root", ToHex(proof.root)},
+                       {"leaf_hash", ToHex(proof.leaf_hash)},
+                       {"path", hashes},
+                       {"proof_ok", ok}});
 }
 
 Json NamedSchema(const char* extra) {
@@ -56,7 +63,8 @@ Result<Response> AddToken(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
   ASSIGN_OR_RETURN(const std::string role_name, GetString(body, "role"));
   ASSIGN_OR_RETURN(const trust::Role role, trust::ParseRole(role_name));
-  ASSIGN_OR_RETURN(const std::string secret, services.users.CreateToken(request.principal.name, name, role));
+  ASSIGN_OR_RETURN(const std::string secret,
+                   services.users.CreateToken(request.principal.name, name, role));
   return JsonResponse({{"name", name}, {"role", role_name}, {"secret", secret}}, 201);
 }
 
@@ -64,9 +72,15 @@ Result<Response> AddToken(const Services& services, const Request& request) {
 
 void AddTrustRoutes(Router& router, const Services& s) {
   using trust::Role;
-  router.Add({"GET", "/api/v1/audit", Role::kViewer, "Who did what, newest first",
-              [&s](const Request& r) { return ListAudit(s, r); }, nullptr, {"after: cursor", "limit: 1 to 1000"}});
-  router.Add({"GET", "/api/v1/audit/root", Role::kViewer, "Size and root of the Merkle tree (RFC 6962)",
+  router.Add({"GET",
+              "/api/v1/audit",
+              Role::kViewer,
+              "Who did what, newest first",
+              [&s](const Request& r) { return ListAudit(s, r); },
+              nullptr,
+              {"after: cursor", "limit: 1 to 1000"}});
+  router.Add({"GET", "/api/v1/audit/root", Role::kViewer,
+              "Size and root of the Merkle tree (RFC 6962)",
               [&s](const Request&) -> Result<Response> {
                 return JsonResponse({{"size", s.audit.size()}, {"root", ToHex(s.audit.Root())}});
               }});
@@ -89,7 +103,8 @@ void AddTrustRoutes(Router& router, const Services& s) {
                 ASSIGN_OR_RETURN(Json tokens, s.users.TokensJson());
                 return ListResponse(std::move(tokens));
               }});
-  router.Add({"POST", "/api/v1/tokens", Role::kAdmin, "Make a machine's token; its secret is shown once",
+  router.Add({"POST", "/api/v1/tokens", Role::kAdmin,
+              "Make a machine's token; its secret is shown once",
               [&s](const Request& r) { return AddToken(s, r); }, NamedSchema("note")});
   router.Add({"DELETE", "/api/v1/tokens/{name}", Role::kAdmin, "Revoke a token",
               [&s](const Request& r) -> Result<Response> {

@@ -23,13 +23,16 @@ Result<Response> ListKpis(const Services& services, const Request& request) {
 Result<Response> KpiEvents(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const auto from, OptionalTime(request, "from"));
   ASSIGN_OR_RETURN(const auto to, OptionalTime(request, "to"));
-  ASSIGN_OR_RETURN(const Json events, services.kpis.Events(request.At("name"), request.Query("asset"), from, to));
+  ASSIGN_OR_RETURN(const Json events,
+                   services.kpis.Events(request.At("name"), request.Query("asset"), from, to));
   return JsonResponse(events);
 }
 
 Result<Response> ListStates(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(request, services.clock.Now(), std::chrono::hours(24)));
-  ASSIGN_OR_RETURN(const auto spans, services.states.List(request.Query("asset"), range.from, range.to));
+  ASSIGN_OR_RETURN(const TimeRange range,
+                   RangeOf(request, services.clock.Now(), std::chrono::hours(24)));
+  ASSIGN_OR_RETURN(const auto spans,
+                   services.states.List(request.Query("asset"), range.from, range.to));
   Json items = Json::array();
   for (const auto& span : spans)
     items.push_back({{"from", FormatTime(span.from)},
@@ -57,16 +60,29 @@ Result<Response> OneUseCase(const Services& services, const Request& request) {
 }
 
 Result<Response> EvaluateGate(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const auto gate, services.gates.Evaluate(request.At("name"), request.At("gate")));
+  ASSIGN_OR_RETURN(const auto gate,
+                   services.gates.Evaluate(request.At("name"), request.At("gate")));
   return JsonResponse(gate.ToJson());
 }
 
 Result<Response> SignGate(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"as", "note"}));
   ASSIGN_OR_RETURN(const std::string role, GetString(body, "as"));
-  TRY(Audit(services, request, "gate.sign", request.At("name") + "/" + request.At("gate"), "", body));
-  ASSIGN_OR_RETURN(const auto signature, services.gates.Sign(request.At("name"), request.At("gate"), role,
-                                                             request.principal.name, StringOr(body, "note", "")));
+  // A person signs as the role they have; the admin may stand in for the sponsor.
+  if (!request.principal.Has(trust::Role::kAdmin) &&
+      role != trust::RoleName(request.principal.role))
+    return PermissionDenied("{} is {} and cannot sign as {}", request.principal.name,
+                            trust::RoleName(request.principal.role), role.substr(0, 40));
+  value::Signature signature;
+  // What the gate refuses leaves no entry that says it was signed.
+  TRY(services.records.Transaction([&]() -> Status {
+    TRY(Audit(services, request, "gate.sign", request.At("name") + "/" + request.At("gate"), "",
+              body));
+    ASSIGN_OR_RETURN(signature,
+                     services.gates.Sign(request.At("name"), request.At("gate"), role,
+                                         request.principal.name, StringOr(body, "note", "")));
+    return {};
+  }));
   services.events.Publish("gate", {{"usecase", signature.usecase}});
   return JsonResponse({{"usecase", signature.usecase},
                        {"gate", signature.gate},
@@ -80,7 +96,8 @@ Result<Response> SignGate(const Services& services, const Request& request) {
 
 void AddValueRoutes(Router& router, const Services& s) {
   using trust::Role;
-  const std::vector<std::string> range = {"asset: ISA-95 path", "from: RFC 3339 time", "to: RFC 3339 time"};
+  const std::vector<std::string> range = {"asset: ISA-95 path", "from: RFC 3339 time",
+                                          "to: RFC 3339 time"};
   router.Add({"GET", "/api/v1/kpis", Role::kViewer, "KPIs with numerator, denominator and interval",
               [&s](const Request& r) { return ListKpis(s, r); }, nullptr, range});
   router.Add({"GET", "/api/v1/kpis/{name}/events", Role::kViewer, "What a KPI was computed from",
@@ -91,9 +108,13 @@ void AddValueRoutes(Router& router, const Services& s) {
               [&s](const Request&) { return ListUseCases(s); }});
   router.Add({"GET", "/api/v1/usecases/{name}", Role::kViewer, "One use case with its file",
               [&s](const Request& r) { return OneUseCase(s, r); }});
-  router.Add({"GET", "/api/v1/usecases/{name}/gates/{gate}", Role::kViewer, "The gate's checks, evaluated now",
+  router.Add({"GET", "/api/v1/usecases/{name}/gates/{gate}", Role::kViewer,
+              "The gate's checks, evaluated now",
               [&s](const Request& r) { return EvaluateGate(s, r); }});
-  router.Add({"POST", "/api/v1/usecases/{name}/gates/{gate}/sign", Role::kAdmin, "Sign as the sponsor's role",
+  router.Add({"POST",
+              "/api/v1/usecases/{name}/gates/{gate}/sign",
+              Role::kEngineer,
+              "Sign as the sponsor's role, which is one's own unless admin",
               [&s](const Request& r) { return SignGate(s, r); },
               {{"type", "object"},
                {"required", {"as"}},

@@ -11,6 +11,7 @@
 #include "decisions/alarms.h"
 #include "decisions/provenance.h"
 #include "fleet/device_registry.h"
+#include "fleet/twin.h"
 #include "learning/labels.h"
 #include "storage/history.h"
 #include "storage/records.h"
@@ -38,6 +39,7 @@ struct Services {
   storage::History& history;
   storage::Records& records;
   fleet::DeviceRegistry& devices;
+  fleet::Twins& twins;
   decisions::Alarms& alarms;
   decisions::Provenance& provenance;
   learning::Labels& labels;
@@ -48,7 +50,8 @@ struct Services {
   value::States& states;
   value::UseCases& usecases;
   value::Gates& gates;
-  // 5th to 95th percentile of healthy training rows for a point, or nothing without a model that watches it.
+  // 5th to 95th percentile of healthy training rows for a point, or nothing without a model that
+  // watches it.
   std::function<std::optional<std::pair<double, double>>(const things::Point&)> normal_band;
   std::function<Json()> models;  // As /models lists them.
 };

@@ -47,7 +47,8 @@ Webhooks::~Webhooks() {
 void Webhooks::Send(const std::string& url, const Json& body) {
   Message message{url, body.dump(-1, ' ', false, Json::error_handler_t::replace)};
   if (queue_.TryPush(std::move(message))) return;
-  Counter("penstock_webhooks_dropped_total", "Notifications dropped because the queue was full").Add();
+  Counter("penstock_webhooks_dropped_total", "Notifications dropped because the queue was full")
+      .Add();
   if (queue_.Pop(std::chrono::microseconds(0))) queue_.TryPush({url, body.dump()});
 }
 
@@ -57,10 +58,12 @@ void Webhooks::Run(const std::stop_token& stop) {
     if (!message) continue;
     std::string problem;
     bool sent = false;
-    for (int i = 0; i < kTries && !sent && !stop.stop_requested(); ++i) sent = Post(message->url, message->body, &problem);
+    for (int i = 0; i < kTries && !sent && !stop.stop_requested(); ++i)
+      sent = Post(message->url, message->body, &problem);
     if (sent) continue;
     Counter("penstock_webhooks_failed_total", "Notifications that no server took").Add();
-    LogSometimes(LogLevel::kWarn, "webhook " + message->url, fmt::format("webhook {}: {}", message->url, problem));
+    LogSometimes(LogLevel::kWarn, "webhook " + message->url,
+                 fmt::format("webhook {}: {}", message->url, problem));
   }
 }
 

@@ -1,5 +1,5 @@
-// Sends notifications to other people's servers: one thread, one request at a time, a bounded queue (full: the oldest
-// waiting one is dropped and counted). A failed request is tried three times.
+// Sends notifications to other people's servers: one thread, one request at a time, a bounded queue
+// (full: the oldest waiting one is dropped and counted). A failed request is tried three times.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // An entry is stored as its canonical JSON text: what List shows is what the hash is over (the
-// column beside it only helps to find a trace). The hashes of all complete subtrees are kept by level and
-// position, two rows per leaf on average, so that neither a start nor a proof reads more than the
-// logarithm of the log.
+// column beside it only helps to find a trace). The hashes of all complete subtrees are kept by
+// level and position, two rows per leaf on average, so that neither a start nor a proof reads more
+// than the logarithm of the log.
 //
 // The right edge of the tree, one hash for each bit set in the size, is kept in memory and yields
 // the root. It is only a copy: an append may be undone with the transaction around it, so every
@@ -106,6 +106,7 @@ class MerkleAuditLog final : public AuditLog {
   Result<std::vector<Sha256>> Prove(uint64_t leaf) const override {
     return ProveIn(leaf, PresentEdge().size);
   }
+  Result<AuditProof> ProofOf(uint64_t leaf) const override;
   Result<bool> Verify(uint64_t leaf) const override;
   Result<std::vector<AuditEntry>> List(uint64_t after, size_t limit) const override;
   Result<std::vector<AuditEntry>> OfTrace(const std::string& trace) const override;
@@ -247,6 +248,18 @@ Result<std::vector<Sha256>> MerkleAuditLog::ProveIn(uint64_t leaf, uint64_t size
     (left ? to : from) = middle;
   }
   return std::vector<Sha256>(path.rbegin(), path.rend());
+}
+
+Result<AuditProof> MerkleAuditLog::ProofOf(uint64_t leaf) const {
+  const Edge edge = PresentEdge();
+  ASSIGN_OR_RETURN(auto path, ProveIn(leaf, edge.size));
+  ASSIGN_OR_RETURN(const auto rows, records_.Query("SELECT entry FROM audit_entries WHERE leaf=?",
+                                                   {static_cast<int64_t>(leaf)}));
+  if (rows.empty()) return DataLoss("audit leaf {} is gone", leaf);
+  return AuditProof{.size = edge.size,
+                    .root = edge.Root(),
+                    .leaf_hash = LeafHash(AsBytes(rows[0].Text(0))),
+                    .path = std::move(path)};
 }
 
 Result<bool> MerkleAuditLog::Verify(uint64_t leaf) const {

@@ -29,6 +29,13 @@ struct AuditEntry {
   Json detail;
 };
 
+// All that somebody needs to check one leaf; of one state of the tree, also while leaves are added.
+struct AuditProof {
+  uint64_t size = 0;
+  Sha256 root{}, leaf_hash{};  // The leaf's hash is made from the stored entry.
+  std::vector<Sha256> path;
+};
+
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
@@ -41,6 +48,7 @@ class AuditLog {
   virtual Sha256 Root() const = 0;  // MTH(D[n]), RFC 6962 section 2.1.
   // Inclusion proof of a leaf in the present tree, checked against Root().
   virtual Result<std::vector<Sha256>> Prove(uint64_t leaf) const = 0;
+  virtual Result<AuditProof> ProofOf(uint64_t leaf) const = 0;
   virtual Result<bool> Verify(
       uint64_t leaf) const = 0;  // Recomputes the leaf from the stored entry.
   // Leaves from `after` on, in order: 0 begins, the last leaf plus one goes on.

@@ -152,6 +152,18 @@ TEST_F(AuditLogTest, AnEntryGoesWithItsTransaction) {
   EXPECT_TRUE(log_->Verify(3).value());
 }
 
+TEST_F(AuditLogTest, AProofCarriesAllThatAStrangerNeeds) {
+  Add(11);
+  for (uint64_t leaf = 0; leaf < 11; ++leaf) {
+    const AuditProof proof = log_->ProofOf(leaf).value();
+    EXPECT_EQ(proof.size, 11u);
+    EXPECT_EQ(proof.root, log_->Root());
+    EXPECT_EQ(proof.leaf_hash, LeafOf(leaf));
+    EXPECT_EQ(RootOfPath(proof.leaf_hash, leaf, proof.size, proof.path), proof.root);
+  }
+  EXPECT_EQ(log_->ProofOf(11).error().code, Code::kNotFound);
+}
+
 TEST_F(AuditLogTest, ManyLeavesStayQuick) {
   ASSERT_TRUE(records_->Transaction([&]() -> Status {
     for (int i = 0; i < 20'000; ++i) TRY(log_->Append("maria", "alarm.seen", "A-1", "", nullptr));
