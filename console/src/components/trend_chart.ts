@@ -194,8 +194,9 @@ export class TrendChart {
     const ratio = uPlot.pxRatio;
     ctx.save();
     ctx.font = FONT.replace(/^(\d+)px/, (_, px: string) => `${Number(px) * ratio}px`);
-    let taken = -Infinity; // Where the last label ends: a label that would lie on it is left out, its line stays.
-    for (const mark of [...this.input.marks].sort((a, b) => a.time - b.time)) {
+    // The most urgent first: a label that would lie on one of them is left out, its line stays.
+    const taken: [number, number][] = [];
+    for (const mark of [...this.input.marks].sort((a, b) => (a.priority ?? 9) - (b.priority ?? 9) || a.time - b.time)) {
       if (mark.time < this.input.from || mark.time > this.input.to) continue;
       const x = Math.round(u.valToPos(mark.time / 1000, 'x', true));
       ctx.strokeStyle = ctx.fillStyle = mark.priority ? this.colors[PRIORITY_COLOR[mark.priority]] : this.colors.soft;
@@ -207,8 +208,8 @@ export class TrendChart {
       ctx.stroke();
       const wide = ctx.measureText(mark.label).width + 8 * ratio;
       const left = x + wide > bbox.left + bbox.width ? x - wide : x;
-      if (left < taken) continue;
-      taken = left + wide;
+      if (taken.some(([from, to]) => left < to && left + wide > from)) continue;
+      taken.push([left, left + wide]);
       ctx.textAlign = 'left';
       ctx.fillText(mark.label, left + 4 * ratio, bbox.top - 3 * ratio);
     }

@@ -57,6 +57,7 @@ describe('a machine card', () => {
   it('always shows what an alarm names, but no counter', () => {
     const named = blamed(anAlarm({ because: [because('good_count.slope', 3), because('seal_pot_level.mean', 2)] }));
     expect(pickPoints(points, named, 2).map((p) => p.property)).toEqual(['flow', 'seal_pot_level']);
+    expect(pickPoints(points, new Set(['motor_current', 'flow']), 1).map((p) => p.property)).toEqual(['motor_current']);
   });
   it('does not blame what speaks against the cause', () => {
     expect(blamed(anAlarm({ because: [because('flow.mean', -2)] })).size).toBe(0);

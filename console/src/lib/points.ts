@@ -121,11 +121,13 @@ export function tellsState(points: readonly Pick<Point, 'property' | 'type'>[]):
 }
 
 // The few points of a machine's card, always in the order of the thing, so that nothing jumps: those that an alarm
-// names come in first, then numbers with a normal band, then other numbers; switches and counters are for the page.
+// names come in first, the strongest reason before all, then numbers with a normal band, then other numbers; switches
+// and counters are for the machine's own page.
 export function pickPoints(points: readonly Point[], named: ReadonlySet<string>, limit: number): Point[] {
+  const order = [...named];
   const weight = (point: Point): number => {
     if (isCounter(point.property)) return 3;
-    if (named.has(point.property)) return 0;
+    if (named.has(point.property)) return order.indexOf(point.property) / (order.length + 1);
     if (point.type === 'boolean' || point.type === 'string') return 4;
     if (point.property === 'product') return 3;
     if (isWaveform(point)) return 1;

@@ -99,7 +99,9 @@ function GateView({ gate, sponsor }: { gate: Gate; sponsor: string }) {
 
 // What a query found; whole numbers are counts.
 function measured(value: unknown): string {
-  return typeof value === 'number' && !Number.isInteger(value) ? formatNumber(value, Math.abs(value) < 1 ? 3 : 1) : formatPlain(value);
+  if (typeof value !== 'number' || Number.isInteger(value)) return formatPlain(value);
+  const magnitude = Math.abs(value);
+  return formatNumber(value, magnitude < 1 ? 3 : magnitude < 1000 ? 1 : 0);
 }
 
 function CheckRow({ check }: { check: GateCheck }) {
