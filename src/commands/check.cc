@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string kNoThing = "no thing has the model ";
+
 struct Report {
   std::vector<things::Finding> findings;
   size_t files = 0;
@@ -45,13 +47,35 @@ void CheckModels(const std::string& folder, const things::Snapshot& snapshot, Re
     if (auto status = features.AddSchema(binding.model, binding.schema, snapshot, things); !status)
       report->Mistake(std::move(status.error().Where(binding.file)));
     if (things.empty())
-      report->findings.push_back({false,
-                                  {Code::kNotFound, "no thing has the model " + binding.on_model,
-                                   binding.file, "/on", ""}});
+      report->findings.push_back(
+          {false, {Code::kNotFound, kNoThing + binding.on_model, binding.file, "/on", ""}});
   }
 }
 
-Report CheckSite(const std::string& folder) {
+// Names of the things whose own file has a mistake, by the file's name.
+std::vector<std::string> BrokenThings(const Report& report) {
+  constexpr std::string_view kSuffix = ".td.json";
+  std::vector<std::string> names;
+  for (const auto& [is_error, error] : report.findings) {
+    const std::string file = fs::path(error.where).filename().string();
+    if (is_error && file.ends_with(kSuffix))
+      names.push_back(file.substr(0, file.size() - kSuffix.size()));
+  }
+  return names;
+}
+
+// A thing that cannot be read is told once, not again by every file that speaks of it.
+bool FollowsFrom(const things::Finding& finding, const std::vector<std::string>& broken) {
+  const std::string& message = finding.error.message;
+  if (message.starts_with(kNoThing)) return !broken.empty();
+  return std::any_of(broken.begin(), broken.end(), [&](const std::string& name) {
+    return message.ends_with("unknown: " + name) ||
+           message.find("unknown: " + name + "/") != message.npos;
+  });
+}
+
+Report CheckSite(std::string folder) {
+  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   Report report;
   report.files = 1;
   if (const auto settings = ReadSite(folder); !settings) report.Mistake(settings.error());
@@ -60,9 +84,11 @@ Report CheckSite(const std::string& folder) {
   for (auto& finding : directory.Reload()) report.findings.push_back(std::move(finding));
   report.files += CountFiles(fs::path(folder) / "things", ".json");
   const auto snapshot = directory.snapshot();
+  const auto broken = BrokenThings(report);
   CheckModels(folder, *snapshot, &report);
   for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
+  std::erase_if(report.findings, [&](const auto& finding) { return FollowsFrom(finding, broken); });
   for (const char* sub : {"models", "kpis", "usecases"})
     report.files += CountFiles(fs::path(folder) / sub, ".yaml");
   return report;
