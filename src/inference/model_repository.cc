@@ -106,7 +106,7 @@ Result<uint32_t> ModelRepository::Resolve(const std::string& name, const std::st
                           fmt::join(entry.versions, ", "));
     error.error()
         .Where(fmt::format("{}/{}/active", folder_, name))
-        .Fix(fmt::format("penstock learn train {}", name));
+        .Fix(fmt::format("penstock learn train --model {}", name));
     return error;
   }
   if (alias == "challenger") {

@@ -226,7 +226,7 @@ void Model(const GateContext& c, Check& check) {
       check.text = !model    ? model.error().message
                    : !*model ? fmt::format("no version of {} is in use", name)
                              : fmt::format("{} was trained without metrics", name);
-      check.fix = fmt::format("penstock learn train {}", name);
+      check.fix = fmt::format("penstock learn train --model {}", name);
       return;
     }
     const auto& [metric, value] = *(*model)->metrics.begin();
