@@ -188,14 +188,17 @@ class XgBooster final : public Booster {
       return InvalidArgument("rows of {} features for a model of {}", rows.columns, columns_);
     Data data;
     TRY(data.Fill(rows));
-    const std::string config = fmt::format(
-        R"({{"type": {}, "training": false, "iteration_begin": 0, "iteration_end": {}, "strict_shape": true}})",
-        type, rounds_);
+    const Json config = {{"type", type},
+                         {"training", false},
+                         {"iteration_begin", 0},
+                         {"iteration_end", rounds_},
+                         {"strict_shape", true}};
+    const std::string text = config.dump();
     const bst_ulong* shape = nullptr;
     bst_ulong dimensions = 0;
     const float* values = nullptr;
-    TRY(Told(XGBoosterPredictFromDMatrix(handle_, data.handle(), config.c_str(), &shape,
-                                         &dimensions, &values),
+    TRY(Told(XGBoosterPredictFromDMatrix(handle_, data.handle(), text.c_str(), &shape, &dimensions,
+                                         &values),
              "predict"));
     size_t count = 1;
     for (bst_ulong i = 0; i < dimensions; ++i) count *= shape[i];
