@@ -65,7 +65,7 @@ export const PointRow = memo(function PointRow({ point, runs, alarmed, selected,
   const reading = useReading(point);
   const good = isGood(reading.quality);
   const at = good && runs ? standing(reading.value, point.normal_low, point.normal_high) : 'unknown';
-  const classes = ['pt', alarmed && at !== 'normal' ? `bad ${alarmed}` : '', at === 'above' || at === 'below' ? 'off' : '', reading.stale || (!good && reading.quality !== null) ? 'stale' : ''];
+  const classes = ['pt', alarmed && runs && at !== 'normal' ? `bad ${alarmed}` : '', at === 'above' || at === 'below' ? 'off' : '', reading.stale || (!good && reading.quality !== null) ? 'stale' : ''];
   return (
     <button type="button" className={classes.filter(Boolean).join(' ')} aria-pressed={selected} onClick={() => onSelect(point)} title={readingTitle(point, reading, reading.time ?? 0)} data-point={point.path}>
       <span className="name">{pointLabel(point)}</span>
