@@ -33,7 +33,7 @@ bool IsRight(const Json& alarm, const Json& truth) {
   for (const Json& fault :
        truth.value(IsSensorCause(cause) ? "sensor_faults" : "faults", Json::array())) {
     if (StringOr(fault, "machine", "") != thing || !Present(fault, *raised)) continue;
-    if (IsSensorCause(cause) || cause == StringOr(fault, "kind", "") || cause == "unknown_anomaly")
+    if (IsSensorCause(cause) || cause == StringOr(fault, "kind", "") || cause == "anomaly")
       return true;
   }
   return false;
