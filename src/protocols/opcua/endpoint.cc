@@ -419,6 +419,8 @@ void Endpoint::OnData(size_t point, const UA_DataValue& value) {
   Notifications().Add();
   const Time now = context_.clock.Now();
   const SourcePoint& source = source_.points[point];
+  // The server has not measured yet: no news, and its time is that of its own start.
+  if (value.hasStatus && value.status == UA_STATUSCODE_BADWAITINGFORINITIALDATA) return;
   auto reading = ReadValue(value, now);
   const bool fits = reading && (!reading->is_array || reading->values.size() == 1 ||
                                 source.point.type == things::ValueType::kWaveform);
@@ -440,7 +442,7 @@ void Endpoint::OnData(size_t point, const UA_DataValue& value) {
   const things::OpcUaForm& form = source.form.opcua;
   for (double& each : reading->values) each = each * form.scale + form.offset;
   if (reading->values.empty()) {
-    if (!reading->is_array) reporter_.Fail(point, reading->source, reading->quality, out_);
+    if (!reading->is_array) reporter_.Fail(point, now, reading->quality, out_);
   } else if (source.point.type == things::ValueType::kWaveform) {
     reporter_.AddWaveform(point, reading->source, now, reading->values, reading->quality, out_);
   } else {
