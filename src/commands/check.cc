@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kNoThing = "no thing has the model ";
+constexpr const char* kNoThing = "no thing has the model ";
 
 struct Report {
   std::vector<things::Finding> findings;
