@@ -16,7 +16,7 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import page_checks  # noqa: E402
-from browser import MISSING, Browser, find_program  # noqa: E402
+from browser import MISSING, Browser, BrowserError, find_program  # noqa: E402
 from node import Node  # noqa: E402
 
 NAME, PASSWORD = "ada", "correct horse battery"
@@ -30,8 +30,8 @@ class ConsoleStory(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-        if not find_program() and not under_ci:
-            raise unittest.SkipTest(MISSING)
+        if not find_program():
+            raise BrowserError(MISSING) if under_ci else unittest.SkipTest(MISSING)
         cls.node = Node()
         try:
             cls.browser = Browser(*DESKTOP)
