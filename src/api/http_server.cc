@@ -6,11 +6,13 @@
 // queued, and a comment each 15 s so that proxies and we find out about the dead.
 #include "api/http_server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "api/event_hub.h"
@@ -165,6 +167,27 @@ class Server final : public HttpServer {
   }
 
   // One request and its answer; false when the connection ends.
+  // What a body may come to, counted against bodies_bytes_max until its answer is there. I/O thread
+  // only.
+  class BodyClaim {
+   public:
+    BodyClaim(uint64_t& total, uint64_t bytes) : total_(total), bytes_(bytes) { total_ += bytes_; }
+    ~BodyClaim() { Release(); }
+    BodyClaim(const BodyClaim&) = delete;
+    BodyClaim& operator=(const BodyClaim&) = delete;
+    void Release() { total_ -= std::exchange(bytes_, 0); }
+
+   private:
+    uint64_t& total_;
+    uint64_t bytes_;
+  };
+
+  uint64_t BytesOf(const Parser& parser) const {
+    if (parser.chunked()) return options_.body_bytes_max;
+    const auto length = parser.content_length();
+    return length ? std::min<uint64_t>(*length, options_.body_bytes_max) : 0;
+  }
+
   awaitable<bool> ServeOne(beast::tcp_stream& stream, beast::flat_buffer& buffer,
                            const std::string& remote) {
     Parser parser;
@@ -174,6 +197,16 @@ class Server final : public HttpServer {
     boost::system::error_code error;
     co_await http::async_read_header(stream, buffer, parser,
                                      asio::redirect_error(use_awaitable, error));
+    BodyClaim claim(body_bytes_, error ? 0 : BytesOf(parser));
+    if (body_bytes_ > options_.bodies_bytes_max) {
+      Counter("penstock_http_bodies_refused_total", "Bodies refused while others fill the bound")
+          .Add();
+      co_await Write(stream,
+                     Problem(ResourceExhausted("too many large requests at a time").error()), 11,
+                     false, false);
+      co_await Drain(stream);
+      co_return false;
+    }
     if (!error && parser.get()[http::field::expect] == "100-continue") {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
       co_await http::async_write(stream, go_on, use_awaitable);
@@ -200,6 +233,7 @@ class Server final : public HttpServer {
                head = parser.get().method() == http::verb::head;
     stream.expires_never();
     Response response = co_await Handle(ToRequest(parser.release(), remote));
+    claim.Release();
     if (response.events) {
       co_await WriteEvents(stream, response);
       co_return false;
@@ -300,6 +334,7 @@ class Server final : public HttpServer {
   std::thread thread_;
   std::atomic<bool> stopped_{false};
   size_t connections_ = 0;  // I/O thread only.
+  uint64_t body_bytes_ = 0;
   uint16_t port_ = 0;
 };
 

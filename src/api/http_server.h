@@ -14,6 +14,7 @@ namespace penstock::api {
 struct HttpServerOptions {
   Endpoint listen{"127.0.0.1", 8080};
   uint64_t body_bytes_max = 32ULL << 20;
+  uint64_t bodies_bytes_max = 256ULL << 20;  // Of all bodies at a time; beyond, 429.
   size_t connections_max = 2000;
   int handler_threads = 4;
 };

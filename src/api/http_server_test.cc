@@ -50,6 +50,7 @@ class HttpServerTest : public testing::Test {
     HttpServerOptions options;
     options.listen = {"127.0.0.1", 0};
     options.body_bytes_max = 1000;
+    options.bodies_bytes_max = 1500;
     server_ =
         std::move(HttpServer::Start(options, [this](Request request, const Responder& respond) {
                     if (request.path == "/events") {
@@ -82,6 +83,21 @@ TEST_F(HttpServerTest, RefusesABodyBeyondTheLimitBeforeReadingIt) {
   Client client(server_->port());
   client.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 268435456\r\n\r\n");
   EXPECT_NE(client.ReadUntil("}").find("413 "), std::string::npos);
+}
+
+TEST_F(HttpServerTest, RefusesBodiesThatTogetherAreTooMuch) {
+  Client slow(server_->port());
+  slow.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nbegun");
+  // A request that is answered after `slow` was read proves that its claim stands.
+  std::string answer;
+  for (int i = 0; i < 200 && answer.find("429") == std::string::npos; ++i) {
+    Client next(server_->port());
+    next.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 700\r\n\r\n" + std::string(700, 'x'));
+    answer = next.ReadUntil("}");
+  }
+  EXPECT_NE(answer.find("429"), std::string::npos) << answer;
+  slow.Send(std::string(895, 'y'));
+  EXPECT_NE(slow.ReadUntil("}").find("\"size\":900"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, AnswersGarbageAndGoesOn) {

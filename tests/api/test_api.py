@@ -170,7 +170,7 @@ def test_each_role_may_what_the_description_says(site, role):
 
 
 def test_a_wrong_token_is_nobody(site):
-    for bearer in ("", "x", "MH7vCPa6mOZ3qeedCGTK5yJkwboA0Eq8Ph6Gx5ysU-M"):
+    for bearer in ("", "x", "A" * 43):
         stranger = site.nobody.ask("GET", "/api/v1/points", headers={"Authorization": f"Bearer {bearer}"})
         assert stranger.status == 401
     assert site.nobody.ask("GET", "/api/v1/points", headers={"Authorization": "Basic YTpi"}).status == 401
