@@ -442,7 +442,9 @@ void Endpoint::OnData(size_t point, const UA_DataValue& value) {
   const things::OpcUaForm& form = source.form.opcua;
   for (double& each : reading->values) each = each * form.scale + form.offset;
   if (reading->values.empty()) {
-    if (!reading->is_array) reporter_.Fail(point, now, reading->quality, out_);
+    // Not before what the server said last, also when its clock is ahead of ours.
+    if (!reading->is_array)
+      reporter_.Fail(point, std::max(now, reading->source), reading->quality, out_);
   } else if (source.point.type == things::ValueType::kWaveform) {
     reporter_.AddWaveform(point, reading->source, now, reading->values, reading->quality, out_);
   } else {
