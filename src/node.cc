@@ -254,6 +254,8 @@ void Node::Parts::Housekeep() {
   alarms->Sweep();
   notifier->Sweep();
   features->Advance();
+  if (const auto kept = devices->Flush(); !kept)
+    LogSometimes(LogLevel::kWarn, "devices", "device changes not stored: " + kept.error().ToString());
   if (directory->Changed()) Reload();
 }
 
