@@ -382,7 +382,8 @@ std::expected<void, PayloadMapper::Refusal> PayloadMapper::MapTarget(
   const things::MqttForm& form = source.form.mqtt;
   const Slot& slot = parse_->slots[static_cast<size_t>(target.value_slot)];
   const auto pointer = [&]() -> std::string_view {
-    return form.value_pointer.empty() ? "the payload" : form.value_pointer;
+    if (form.value_pointer.empty()) return "the payload";
+    return form.value_pointer;
   };
   if (slot.kind == Slot::Kind::kMissing) {
     return std::unexpected(Refusal{
