@@ -1,5 +1,6 @@
 // The driver against a real server of open62541 on loopback.
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -51,7 +52,10 @@ class Gearbox {
     EXPECT_EQ(UA_Server_run_startup(server_), UA_STATUSCODE_GOOD);
     thread_ = std::jthread([this](std::stop_token stop) {
       while (!stop.stop_requested()) {
-        if (!frozen) UA_Server_run_iterate(server_, false);
+        if (!frozen) {
+          const std::lock_guard lock(mutex_);
+          UA_Server_run_iterate(server_, false);
+        }
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
     });
@@ -77,6 +81,7 @@ class Gearbox {
     value.hasValue = value.hasSourceTimestamp = value.hasStatus = true;
     value.sourceTimestamp = UA_DATETIME_UNIX_EPOCH + ToMicros(source) * UA_DATETIME_USEC;
     value.status = status;
+    const std::lock_guard lock(mutex_);
     EXPECT_EQ(UA_Server_writeDataValue(server_, Node(name), value), UA_STATUSCODE_GOOD);
   }
 
@@ -96,6 +101,8 @@ class Gearbox {
         UA_STATUSCODE_GOOD);
   }
 
+  // One thread at a time: the library takes its own two locks in either order.
+  std::mutex mutex_;
   UA_Server* server_ = nullptr;
   uint16_t namespace_ = 0;
   std::jthread thread_;
