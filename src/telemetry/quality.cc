@@ -3,10 +3,11 @@
 //
 // What the rules compare with: rate of change with the last sample that was not bad (a spike does
 // not make its good successor look steep), a flat line with the first of the equal values.
-// Duplicates are looked for only when time does not advance, among the last eight samples: a device
-// that resends what it was not told to be durable resends the latest. A duplicate is the same time
-// and value; the same time with another value is kept and marked, because we cannot know which of
-// the two is true.
+// Duplicates are looked for only when time does not advance: a device or client that resends what
+// it was not told to be durable resends the latest, one message or a request of thousands of lines.
+// A duplicate is the same time and value as one of the latest rows of all points; the same time
+// with another value (among the last eight of the point) is kept and marked, because we cannot know
+// which of the two is true.
 //
 // A burst of a waveform is judged as one: any sample out of range marks it whole, equal samples (or
 // the same samples again at a later time) are a flat line, rate of change does not apply.
@@ -43,7 +44,53 @@ uint64_t Mix(uint64_t hash, uint64_t word) {
   return hash ^ (hash >> 29);
 }
 
+uint64_t FingerprintOf(PointId point, Time time, double value) {
+  constexpr uint64_t kOdd = 0x9E3779B97F4A7C15ULL;
+  uint64_t hash = (static_cast<uint64_t>(ToMicros(time)) ^ uint64_t{point.value} << 40) * kOdd;
+  hash = (hash ^ std::bit_cast<uint64_t>(value)) * kOdd;
+  return (hash ^ hash >> 29) | 2;  // Neither kNothing nor kGone.
+}
+
+// Stands for the values of a burst among those of other times.
+double BurstKey(const Batch& batch, size_t begin, size_t end) {
+  uint64_t hash = end - begin;
+  for (size_t i = begin; i < end; ++i) hash = Mix(hash, std::bit_cast<uint64_t>(batch.value[i]));
+  return static_cast<double>(hash >> 12);
+}
+
 }  // namespace
+
+// The slot of the fingerprint, or the free one where it would be.
+size_t RecentRows::Find(const Slots& slots, uint64_t fingerprint) {
+  size_t at = (fingerprint >> 32) % kSlots;
+  while (slots[at] != kNothing && slots[at] != fingerprint) at = (at + 1) % kSlots;
+  return at;
+}
+
+bool RecentRows::Has(uint64_t fingerprint) const {
+  for (const Slots* slots : {&now_, &before_})
+    if (!slots->empty() && (*slots)[Find(*slots, fingerprint)] == fingerprint) return true;
+  return false;
+}
+
+void RecentRows::Add(uint64_t fingerprint) {
+  if (count_ == kRows || now_.empty()) {
+    before_.swap(now_);
+    now_.assign(kSlots, kNothing);
+    count_ = 0;
+  }
+  uint64_t& slot = now_[Find(now_, fingerprint)];
+  if (slot == kNothing) ++count_;
+  slot = fingerprint;
+}
+
+void RecentRows::Remove(uint64_t fingerprint) {
+  for (Slots* slots : {&now_, &before_}) {
+    if (slots->empty()) continue;
+    uint64_t& slot = (*slots)[Find(*slots, fingerprint)];
+    if (slot == fingerprint) slot = kGone;
+  }
+}
 
 size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz, size_t max_rows) {
   const PointId id = batch.point[begin];
@@ -89,7 +136,8 @@ QualityMarker::Fate QualityMarker::Quarantine(const Batch& batch, size_t row,
   return Fate::kQuarantine;
 }
 
-void QualityMarker::Remember(State& state, Time source, Time ingest, double value) {
+void QualityMarker::Remember(State& state, PointId id, Time source, Time ingest, double value) {
+  recent_rows_.Add(FingerprintOf(id, source, value));
   state.recent[state.recent_next] = {source, value};
   state.recent_next = static_cast<uint8_t>((state.recent_next + 1) % state.recent.size());
   state.recent_count =
@@ -128,12 +176,13 @@ QualityMarker::Fate QualityMarker::JudgeSample(const Batch& batch, size_t row,
   State& state = StateOf(point.id);
   const Time time = batch.source_time[row];
   const double value = batch.value[row];
-  if (state.has_last && time <= state.newest) {
+  if (time <= state.newest) {
     for (size_t i = 0; i < state.recent_count; ++i) {
       if (state.recent[i].time != time) continue;
       if (state.recent[i].value == value) return Fate::kDuplicate;
       Worsen(quality, kUncertainSubNormal);
     }
+    if (recent_rows_.Has(FingerprintOf(point.id, time, value))) return Fate::kDuplicate;
   }
   const things::QualityRules& rules = point.quality;
   Worsen(quality, RangeQuality(value, rules));
@@ -150,7 +199,7 @@ QualityMarker::Fate QualityMarker::JudgeSample(const Batch& batch, size_t row,
     state.has_last = true;
   }
   state.newest = std::max(state.newest, time);
-  Remember(state, time, batch.ingest_time[row], value);
+  Remember(state, point.id, time, batch.ingest_time[row], value);
   return Fate::kKeep;
 }
 
@@ -179,24 +228,23 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   const things::QualityRules& rules = point.quality;
   const Time time = batch.source_time[begin];
   Quality quality = kGood;
-  uint64_t hash = end - begin;
   double low = batch.value[begin], high = low;
   for (size_t i = begin; i < end; ++i) {
     Worsen(quality, batch.quality[i]);
-    hash = Mix(hash, std::bit_cast<uint64_t>(batch.value[i]));
     low = std::min(low, batch.value[i]);
     high = std::max(high, batch.value[i]);
   }
-  // The hash stands for the burst's value among the recent ones.
-  const auto key = static_cast<double>(hash >> 12);
+  const double key = BurstKey(batch, begin, end);
+  bool again = recent_rows_.Has(FingerprintOf(point.id, time, key));
   for (size_t i = 0; i < state.recent_count; ++i) {
     if (state.recent[i].time != time) continue;
-    if (state.recent[i].value == key) {
-      std::fill(fates_.begin() + static_cast<ptrdiff_t>(begin),
-                fates_.begin() + static_cast<ptrdiff_t>(end), Fate::kDuplicate);
-      return;
-    }
+    again = again || state.recent[i].value == key;
     Worsen(quality, kUncertainSubNormal);
+  }
+  if (again) {
+    std::fill(fates_.begin() + static_cast<ptrdiff_t>(begin),
+              fates_.begin() + static_cast<ptrdiff_t>(end), Fate::kDuplicate);
+    return;
   }
   Worsen(quality, RangeQuality(low, rules));
   Worsen(quality, RangeQuality(high, rules));
@@ -209,7 +257,7 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   state.newest = std::max(state.newest, batch.source_time[end - 1]);
   state.last_value = batch.value[end - 1];
   state.has_last = true;
-  Remember(state, time, batch.ingest_time[end - 1], key);
+  Remember(state, point.id, time, batch.ingest_time[end - 1], key);
 }
 
 MarkOutcome QualityMarker::Mark(Batch& batch) {
@@ -269,20 +317,23 @@ void QualityMarker::Sweep(Time now, Batch& out) {
   }
 }
 
-void QualityMarker::Prime(const Batch& batch) {
+// Visits samples and whole bursts of known points: visit(point, begin, end, key), key as
+// remembered.
+template <typename Visit>
+void QualityMarker::ForEachRow(const Batch& batch, const Visit& visit) const {
   for (size_t begin = 0; begin < batch.size();) {
     const things::Point* point = PointOf(batch.point[begin]);
-    if (point == nullptr) {
-      ++begin;
-      continue;
-    }
-    const bool waveform = point->type == things::ValueType::kWaveform;
+    const bool waveform = point != nullptr && point->type == things::ValueType::kWaveform;
     const size_t end = waveform ? BurstEnd(batch, begin, point->sample_rate_hz) : begin + 1;
-    State& state = StateOf(point->id);
-    uint64_t hash = end - begin;
-    for (size_t i = begin; i < end && waveform; ++i)
-      hash = Mix(hash, std::bit_cast<uint64_t>(batch.value[i]));
-    const double key = waveform ? static_cast<double>(hash >> 12) : batch.value[begin];
+    if (point != nullptr)
+      visit(*point, begin, end, waveform ? BurstKey(batch, begin, end) : batch.value[begin]);
+    begin = end;
+  }
+}
+
+void QualityMarker::Prime(const Batch& batch) {
+  ForEachRow(batch, [&](const things::Point& point, size_t begin, size_t end, double key) {
+    State& state = StateOf(point.id);
     const Time time = batch.source_time[begin];
     if (!IsBad(batch.quality[begin]) && (!state.has_last || time > state.last_time)) {
       state.last_time = time;
@@ -291,19 +342,19 @@ void QualityMarker::Prime(const Batch& batch) {
     }
     state.newest = std::max(state.newest, batch.source_time[end - 1]);
     const bool same =
-        state.has_flat && std::abs(key - state.flat_value) <= point->quality.flat_tolerance;
+        state.has_flat && std::abs(key - state.flat_value) <= point.quality.flat_tolerance;
     Quality ignored = kGood;
     JudgeFlat(state, time, same, key, Duration::max(), ignored);
-    Remember(state, time, batch.ingest_time[end - 1], key);
-    begin = end;
-  }
+    Remember(state, point.id, time, batch.ingest_time[end - 1], key);
+  });
 }
 
 void QualityMarker::Forget(const Batch& batch) {
-  for (const PointId id : batch.point) {
-    if (id.value < states_.size())
-      states_[id.value].recent_count = states_[id.value].recent_next = 0;
-  }
+  ForEachRow(batch, [&](const things::Point& point, size_t begin, size_t, double key) {
+    State& state = StateOf(point.id);
+    state.recent_count = state.recent_next = 0;
+    recent_rows_.Remove(FingerprintOf(point.id, batch.source_time[begin], key));
+  });
 }
 
 }  // namespace penstock::telemetry

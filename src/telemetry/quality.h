@@ -18,6 +18,26 @@
 
 namespace penstock::telemetry {
 
+// Knows the latest rows of all points again, by fingerprints in two generations: at least kRows of
+// them, at most twice as many.
+class RecentRows {
+ public:
+  static constexpr size_t kRows = 1 << 16;
+
+  bool Has(uint64_t fingerprint) const;
+  void Add(uint64_t fingerprint);
+  void Remove(uint64_t fingerprint);
+
+ private:
+  static constexpr size_t kSlots = 2 * kRows;
+  using Slots = std::vector<uint64_t>;  // Open addressing; kNothing, kGone or a fingerprint.
+  static constexpr uint64_t kNothing = 0, kGone = 1;
+  static size_t Find(const Slots& slots, uint64_t fingerprint);
+
+  Slots now_, before_;  // Empty until needed.
+  size_t count_ = 0;    // Taken slots of now_.
+};
+
 struct MarkOutcome {
   size_t duplicates =
       0;  // Rows dropped: same point, source time and value as one seen just before.
@@ -47,7 +67,7 @@ class QualityMarker {
 
  private:
   // What is known of one point. 8 recent rows (for a waveform: bursts, by hash) find redelivered
-  // ones.
+  // ones, whatever other points have sent meanwhile.
   struct Seen {
     Time time;
     double value;
@@ -70,13 +90,16 @@ class QualityMarker {
                         Quality& quality);
   Fate Quarantine(const Batch& batch, size_t row, const things::Point* point, const char* rule,
                   std::string message);
-  static void Remember(State& state, Time source, Time ingest, double value);
+  void Remember(State& state, PointId id, Time source, Time ingest, double value);
+  template <typename Visit>
+  void ForEachRow(const Batch& batch, const Visit& visit) const;
   MarkOutcome Compact(Batch& batch) const;
 
   QuarantineSink& quarantine_;
   std::shared_ptr<const things::Snapshot> snapshot_;
   std::vector<State> states_;  // By PointId.
-  std::vector<Fate> fates_;    // Of the rows of the batch in hand.
+  RecentRows recent_rows_;
+  std::vector<Fate> fates_;  // Of the rows of the batch in hand.
 };
 
 // One past the last row of the burst that starts at `begin`: rows of the same point, in time order,

@@ -92,6 +92,37 @@ TEST_F(QualityMarkerTest, TheSameSampleTwiceIsDroppedAndCounted) {
   EXPECT_EQ(Send(0.5, 5), kGood);                // Late, but new.
 }
 
+TEST_F(QualityMarkerTest, AWholeRequestSentAgainIsDropped) {
+  const auto request = [&] {
+    Batch batch;
+    for (int t = 0; t < 5000; ++t) batch.Add(pressure_.id, At(t), At(6000), 5 + 0.001 * t);
+    return batch;
+  };
+  Batch first = request(), second = request(), corrected = request();
+  EXPECT_EQ(Mark(first).duplicates, 0U);
+  EXPECT_EQ(Mark(second).duplicates, 5000U);
+  EXPECT_TRUE(second.empty());
+  corrected.value[17] = 9;
+  EXPECT_EQ(Mark(corrected).duplicates, 4999U);
+  marker_.Forget(request());
+  Batch third = request();
+  EXPECT_EQ(Mark(third).duplicates, 0U);  // It was refused: not to be found anywhere.
+}
+
+uint64_t Fingerprint(uint64_t i) { return i * 0x9E3779B97F4A7C15ULL | 2; }
+
+TEST(RecentRowsTest, KnowsAtLeastTheLatestAndForgetsTheOld) {
+  RecentRows rows;
+  const uint64_t total = 5 * RecentRows::kRows;
+  for (uint64_t i = 1; i <= total; ++i) rows.Add(Fingerprint(i));
+  for (uint64_t i = total; i > total - RecentRows::kRows; --i)
+    ASSERT_TRUE(rows.Has(Fingerprint(i)));
+  for (uint64_t i = 1; i <= total - 2 * RecentRows::kRows; ++i)
+    ASSERT_FALSE(rows.Has(Fingerprint(i)));
+  rows.Remove(Fingerprint(total));
+  EXPECT_FALSE(rows.Has(Fingerprint(total)));
+}
+
 TEST_F(QualityMarkerTest, WhatWasRefusedMayComeAgain) {
   EXPECT_EQ(Send(0, 5), kGood);
   Batch refused;
