@@ -32,10 +32,9 @@ def payload(time_us, a, b=None):
 class Client:
     """paho with its own thread; remembers what was acknowledged and what came in."""
 
-    def __init__(self, port, name="device-1", inflight=20, clean=True):
+    def __init__(self, port, name="device-1", clean=True):
         self.acknowledged, self.messages, self.connected = set(), [], threading.Event()
         self.paho = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean)
-        self.paho.max_inflight_messages_set(inflight)
         self.paho.reconnect_delay_set(1, 1)
         self.paho.on_connect = lambda *arguments: self.connected.set()
         self.paho.on_publish = lambda client, data, message, reason, properties: self.acknowledged.add(message)
@@ -131,8 +130,7 @@ def test_what_was_not_acknowledged_comes_again_and_is_there_once(tmp_path, nodes
     port = free_port()
     node = nodes(site_with_probe(tmp_path / "site"), arguments=("--mqtt", f"127.0.0.1:{port}"))
     start, count = now_us() - 60_000_000, 2000
-    # As many in flight as the node knows again (telemetry/quality.h).
-    with Client(port, inflight=8, clean=False) as client:
+    with Client(port, clean=False) as client:
         sent = [client.publish(payload(start + index * 1000, index)) for index in range(count)]
         eventually(lambda: len(client.acknowledged) > 300)
         node.kill()
