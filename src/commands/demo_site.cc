@@ -108,8 +108,9 @@ std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed,
   return std::make_unique<ScaledClock>(*origin, speed);
 }
 
-Status SaveClock(const std::string& data, const Clock& clock) {
-  return WriteFileAtomically(ClockFile(data), Json{{"time", FormatTime(clock.Now())}}.dump());
+Status SaveClock(const std::string& data, const Clock& clock, Duration ahead) {
+  const Time time = clock.Now() + FromSeconds(ToSeconds(ahead) * clock.Speed());
+  return WriteFileAtomically(ClockFile(data), Json{{"time", FormatTime(time)}}.dump());
 }
 
 Result<std::unique_ptr<PlantProcess>> PlantProcess::Start(const Options& options,

@@ -29,7 +29,9 @@ Result<Settings> CopyDemoSite(const Settings& example, const DemoPorts& ports,
 // Time goes on where it stopped: <data>/plant_time.json.
 std::unique_ptr<ScaledClock> ResumeClock(const std::string& data, double speed,
                                          std::optional<Time> origin);
-Status SaveClock(const std::string& data, const Clock& clock);
+// `ahead`: real time until it is saved again. What is resumed after a crash is then no earlier than
+// what was stored before it.
+Status SaveClock(const std::string& data, const Clock& clock, Duration ahead = Duration(0));
 
 // `penstock plant` as a child process; its summary comes on its standard output when it ends.
 class PlantProcess {

@@ -93,6 +93,12 @@ DemoPorts PortsOf(const Settings& settings, const Node& node, const things::Snap
   return ports;
 }
 
+// A full disk must not end the node: the log says so itself.
+void KeepClock(const Settings& settings, const Clock& clock) {
+  if (const auto saved = SaveClock(settings.data, clock, 2 * kSaveClockEvery); !saved)
+    LogSometimes(LogLevel::kWarn, "plant time", "plant time: " + saved.error().ToString());
+}
+
 Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   Settings settings;
   if (options.demo) {
@@ -114,6 +120,7 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   ASSIGN_OR_RETURN(const auto node, Node::Start(std::move(node_options)));
   ASSIGN_OR_RETURN(const std::string token, node->MachineToken("cli", trust::Role::kAdmin));
   TRY(WriteNodeAddress(settings, {node->url(), token, getpid()}));
+  if (plant_clock) KeepClock(settings, *plant_clock);
 
   std::unique_ptr<PlantProcess> plant;
   if (options.demo && !options.no_plant) {
@@ -128,7 +135,7 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   }
   Announce(common, settings, *node, options.demo, options.speed);
   while (!stop.Wait(kSaveClockEvery)) {
-    if (plant_clock) TRY(SaveClock(settings.data, *plant_clock));
+    if (plant_clock) KeepClock(settings, *plant_clock);
     if (plant && !plant->Running()) {
       LogError("the simulated plant ended; its machines will show as not connected");
       plant.reset();
