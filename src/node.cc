@@ -1,7 +1,9 @@
-// The order of construction is the order of the data's way; Stop takes it down from the outside in: first nobody can come in any
-// more (drivers, listeners, HTTP), then what was taken is finished (pipeline), then the files close.
+// The order of construction is the order of the data's way; Stop takes it down from the outside in:
+// first nobody can come in any more (drivers, listeners, HTTP), then what was taken is finished
+// (pipeline), then the files close.
 //
-// A data folder has one node: an exclusive lock on DATA/lock, which the kernel lets go when the process dies.
+// A data folder has one node: an exclusive lock on DATA/lock, which the kernel lets go when the
+// process dies.
 #include "node.h"
 
 #include <fcntl.h>
@@ -133,13 +135,16 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(point_ids, things::PointIdsIn(*records));
   directory = std::make_unique<things::Directory>(settings.folder, *point_ids);
   for (const auto& finding : directory->Reload()) {
-    if (finding.is_error) LogWarn("not used: {}", finding.error.ToString());
-    else LogInfo("{}", finding.error.ToString());
+    if (finding.is_error)
+      LogWarn("not used: {}", finding.error.ToString());
+    else
+      LogInfo("{}", finding.error.ToString());
   }
   storage::LogOptions log_options;
   log_options.max_bytes = settings.log_bytes_max;
   ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", log_options));
-  ASSIGN_OR_RETURN(history, storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
+  ASSIGN_OR_RETURN(history,
+                   storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
   devices->Expect(*directory->snapshot(), clock->Now());
@@ -156,23 +161,28 @@ Status Node::Parts::OpenDecisions() {
   ASSIGN_OR_RETURN(provenance, decisions::Provenance::Open(*records));
   ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
-  flow = std::make_unique<DecisionFlow>(
-      DecisionFlow::Parts{*clock, *directory, *features, *scorer, *anomalies, *alarms, *provenance});
+  flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{*clock, *directory, *features, *scorer,
+                                                            *anomalies, *alarms, *provenance});
   flow->Bind(settings.folder + "/models");
-  ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history, *alarms, *provenance, *labels,
-                                           *scorer, *models}));
-  features->OnRow([this](const std::string& schema, telemetry::FeatureRow&& row) { flow->OnRow(schema, std::move(row)); });
+  ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history,
+                                           *alarms, *provenance, *labels, *scorer, *models}));
+  features->OnRow([this](const std::string& schema, telemetry::FeatureRow&& row) {
+    flow->OnRow(schema, std::move(row));
+  });
   return {};
 }
 
 Status Node::Parts::StartPipeline() {
-  pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock, PipelineOptionsOf(settings));
+  pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock,
+                                                   PipelineOptionsOf(settings));
   const auto snapshot = directory->snapshot();
   pipeline->SetSnapshot(snapshot);
   live->SetSnapshot(snapshot);
   using Replay = telemetry::Pipeline::Replay;
-  pipeline->Subscribe([this](const telemetry::Batch& batch) { live->Observe(batch); }, Replay::kYes);
-  pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); }, Replay::kYes);
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { live->Observe(batch); },
+                      Replay::kYes);
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); },
+                      Replay::kYes);
   pipeline->Subscribe([this](const telemetry::Batch& batch) {
     flow->Observe(batch);
     features->Observe(batch);
@@ -181,12 +191,19 @@ Status Node::Parts::StartPipeline() {
 }
 
 void Node::Parts::WireAlarms() {
-  notifier = std::make_unique<decisions::Notifier>(settings.notify, *clock, [this](const decisions::Notification& n) {
-    const Json body = {{"role", n.route.role}, {"step", n.step}, {"alarm", api::AlarmJson(*services, n.alarm)}};
-    if (n.route.via == "webhook") webhooks.Send(n.route.url, body);
-    else events.Publish("notification", body);
-    (void)provenance->Add(n.alarm.trace, {clock->Now(), "notified", fmt::format("told {} by {}", n.route.role, n.route.via), body["role"]});
-  });
+  notifier = std::make_unique<decisions::Notifier>(
+      settings.notify, *clock, [this](const decisions::Notification& n) {
+        const Json body = {{"role", n.route.role},
+                           {"step", n.step},
+                           {"alarm", api::AlarmJson(*services, n.alarm)}};
+        if (n.route.via == "webhook")
+          webhooks.Send(n.route.url, body);
+        else
+          events.Publish("notification", body);
+        (void)provenance->Add(
+            n.alarm.trace, {clock->Now(), "notified",
+                            fmt::format("told {} by {}", n.route.role, n.route.via), body["role"]});
+      });
   alarms->OnChange([this](const decisions::Alarm& alarm, decisions::AlarmEvent event) {
     value->OnAlarm(alarm, event);
     events.Publish("alarm", api::AlarmJson(*services, alarm));
@@ -200,11 +217,30 @@ void Node::Parts::WireAlarms() {
 }
 
 void Node::Parts::MakeServices() {
-  services = std::unique_ptr<api::Services>(new api::Services{
-      settings, *clock, NodeName(), *directory, *pipeline, *live, *quarantine, *history, *records, *devices, *twins, *alarms,
-      *provenance, *labels, *users, *audit, events, value->kpis(), value->states(), value->usecases(), value->gates(),
-      [this](const things::Point& point) { return flow->NormalBand(point); },
-      [this] { return flow->ModelsJson(*models); }});
+  services = std::unique_ptr<api::Services>(
+      new api::Services{settings,
+                        *clock,
+                        NodeName(),
+                        *directory,
+                        *pipeline,
+                        *live,
+                        *quarantine,
+                        *history,
+                        *records,
+                        *devices,
+                        *twins,
+                        *alarms,
+                        *provenance,
+                        *labels,
+                        *users,
+                        *audit,
+                        events,
+                        value->kpis(),
+                        value->states(),
+                        value->usecases(),
+                        value->gates(),
+                        [this](const things::Point& point) { return flow->NormalBand(point); },
+                        [this] { return flow->ModelsJson(*models); }});
   app = std::make_unique<api::App>(router, *users, !settings.tls_off);
   api::AddSessionRoutes(router, *services, *app);
   api::AddPlantRoutes(router, *services);
@@ -221,9 +257,11 @@ void Node::Parts::MakeServices() {
 Status Node::Parts::Listen() {
   api::HttpServerOptions http_options;
   http_options.listen = settings.http;
-  ASSIGN_OR_RETURN(http, api::HttpServer::Start(http_options, [this](api::Request request, const api::Responder& respond) {
-                     app->Handle(std::move(request), respond);
-                   }));
+  ASSIGN_OR_RETURN(
+      http, api::HttpServer::Start(http_options,
+                                   [this](api::Request request, const api::Responder& respond) {
+                                     app->Handle(std::move(request), respond);
+                                   }));
   const protocols::DriverContext context{*clock, *pipeline, *quarantine, *devices, nullptr};
   protocols::mqtt::ListenerOptions mqtt_options;
   mqtt_options.endpoint = settings.mqtt;
@@ -235,7 +273,8 @@ Status Node::Parts::Listen() {
   return {};
 }
 
-// A changed file of the site: things at once, models and KPIs with them. What is bad keeps its old version.
+// A changed file of the site: things at once, models and KPIs with them. What is bad keeps its old
+// version.
 void Node::Parts::Reload() {
   for (const auto& finding : directory->Reload())
     if (finding.is_error) LogWarn("keeps its old version: {}", finding.error.ToString());
@@ -255,7 +294,8 @@ void Node::Parts::Housekeep() {
   notifier->Sweep();
   features->Advance();
   if (const auto kept = devices->Flush(); !kept)
-    LogSometimes(LogLevel::kWarn, "devices", "device changes not stored: " + kept.error().ToString());
+    LogSometimes(LogLevel::kWarn, "devices",
+                 "device changes not stored: " + kept.error().ToString());
   if (directory->Changed()) Reload();
 }
 
@@ -301,14 +341,18 @@ void Node::Stop() {
   p.events.Close();
   if (p.http) p.http->Stop();
   p.pipeline->Stop();
-  if (const auto saved = p.anomalies->Save(); !saved) LogWarn("detectors: {}", saved.error().ToString());
-  if (const auto flushed = p.quarantine->Flush(); !flushed) LogWarn("quarantine: {}", flushed.error().ToString());
+  if (const auto saved = p.anomalies->Save(); !saved)
+    LogWarn("detectors: {}", saved.error().ToString());
+  if (const auto flushed = p.quarantine->Flush(); !flushed)
+    LogWarn("quarantine: {}", flushed.error().ToString());
 }
 
 void Node::Housekeep() { parts_->Housekeep(); }
 
 std::string Node::url() const {
-  return fmt::format("http://{}:{}", parts_->settings.http.host == "::1" ? "[::1]" : parts_->settings.http.host, http_port());
+  return fmt::format("http://{}:{}",
+                     parts_->settings.http.host == "::1" ? "[::1]" : parts_->settings.http.host,
+                     http_port());
 }
 uint16_t Node::http_port() const { return parts_->http ? parts_->http->port() : 0; }
 uint16_t Node::mqtt_port() const { return parts_->mqtt ? parts_->mqtt->port() : 0; }

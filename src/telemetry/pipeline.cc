@@ -385,7 +385,8 @@ Status Pipeline::Impl::CatchUp(bool starting) {
   return failure;
 }
 
-// A damaged record was counted and skipped by the log; the whole ones beside it must not be lost for it.
+// A damaged record was counted and skipped by the log; the whole ones beside it must not be lost
+// for it.
 Status Pipeline::Impl::PassDamage(Status read) {
   if (read || read.error().code != Code::kDataLoss) return read;
   LogSometimes(LogLevel::kError, "log-damage", "durable log: " + read.error().ToString());

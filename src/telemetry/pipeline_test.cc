@@ -38,8 +38,10 @@ class FakeLog final : public storage::DurableLog {
   Status Read(uint64_t from, const std::function<bool(uint64_t, ByteView)>& visit) override {
     bool met = false;
     for (uint64_t i = from; i < records.size(); ++i) {
-      if (lost.contains(i)) met = true;
-      else if (!visit(i, records[i])) return {};
+      if (lost.contains(i))
+        met = true;
+      else if (!visit(i, records[i]))
+        return {};
     }
     if (met) return DataLoss("a record is damaged");
     return {};

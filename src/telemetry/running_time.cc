@@ -19,7 +19,8 @@ void RunningTime::See(const std::string& thing, Time time, bool running) {
 void RunningTime::Observe(const Batch& batch, const things::Snapshot& snapshot) {
   for (size_t i = 0; i < batch.size(); ++i) {
     // A waveform's thousands of rows are of one point: look once.
-    if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] == batch.value[i - 1]) continue;
+    if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] == batch.value[i - 1])
+      continue;
     const things::Point* point = snapshot.FindPoint(batch.point[i]);
     if (point == nullptr || point->property != kRunning || IsBad(batch.quality[i])) continue;
     See(point->thing, batch.source_time[i], batch.value[i] != 0);

@@ -1,5 +1,5 @@
-// A model file of a site (YAML): whatever it says, reading it gives a binding or an error with its place; and a detector's
-// state (JSON) restores or is refused.
+// A model file of a site (YAML): whatever it says, reading it gives a binding or an error with its
+// place; and a detector's state (JSON) restores or is refused.
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto document = ParseYaml(AsText({data, size}));
   if (!document) return 0;
   (void)inference::BindingFromJson(*document);
-  const auto detector = learning::FindDetectorKind("mewma").value()->create({.features = 2}).value();
+  const auto detector =
+      learning::FindDetectorKind("mewma").value()->create({.features = 2}).value();
   if (document->is_object() && detector->Restore(*document))
     (void)detector->Observe(std::vector<double>{1, 2}, true, false);
   return 0;

@@ -1,4 +1,5 @@
-// A model file from outside: whatever its bytes, reading it says yes or no, and what it says yes to runs.
+// A model file from outside: whatever its bytes, reading it says yes or no, and what it says yes to
+// runs.
 #include <cmath>
 #include <cstdint>
 #include <vector>

@@ -1,4 +1,5 @@
-// A recorded series from outside (CSV): whatever its bytes, it reads or says where it is broken, and what reads replays.
+// A recorded series from outside (CSV): whatever its bytes, it reads or says where it is broken,
+// and what reads replays.
 #include <cstdint>
 
 #include "base/bytes.h"

@@ -1,4 +1,5 @@
-// KPI and use case files: whatever YAML says, reading ends with a value or an error that has a pointer.
+// KPI and use case files: whatever YAML says, reading ends with a value or an error that has a
+// pointer.
 #include <cstdint>
 #include <string_view>
 

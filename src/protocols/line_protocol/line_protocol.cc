@@ -1,9 +1,9 @@
 // How it is fast: agents write the same series in the same order again and again. So the parser
 // expects after each series the one that followed it last time, and in each series the fields in
-// the order first seen. An expected key is confirmed by comparing its bytes, without looking for its
-// end or hashing it; the comparison is with the whole key, so a wrong guess costs time and never
-// truth. Numbers of up to 19 digits and small exponents are exact products of two doubles (Clinger,
-// "How to read floating point numbers accurately", 1990); others go to from_chars.
+// the order first seen. An expected key is confirmed by comparing its bytes, without looking for
+// its end or hashing it; the comparison is with the whole key, so a wrong guess costs time and
+// never truth. Numbers of up to 19 digits and small exponents are exact products of two doubles
+// (Clinger, "How to read floating point numbers accurately", 1990); others go to from_chars.
 //
 // How it stays bounded: lines of at most 1 MiB; a text value that is open at the end of a line may
 // go on over line ends (a newline in a text must not let its rest pass as lines of their own) for

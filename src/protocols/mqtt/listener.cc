@@ -230,9 +230,9 @@ class Listener::Impl {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(1024, error);
     if (error) {
-      auto failed = FromErrno(error.value(), fmt::format("cannot listen on mqtt {}:{}",
-                                                         options_.endpoint.host,
-                                                         options_.endpoint.port));
+      auto failed =
+          FromErrno(error.value(), fmt::format("cannot listen on mqtt {}:{}",
+                                               options_.endpoint.host, options_.endpoint.port));
       failed.error().Fix(
           "stop the other program, or choose another port: listen: {mqtt: 127.0.0.1:1884} or "
           "--mqtt");
