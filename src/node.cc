@@ -24,6 +24,7 @@
 #include "live_updates.h"
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
+#include "site_watch.h"
 #include "things/point_ids.h"
 #include "value_flow.h"
 
@@ -87,6 +88,7 @@ struct Node::Parts {
   std::unique_ptr<trust::Users> users;
   std::unique_ptr<things::PointIds> point_ids;
   std::unique_ptr<things::Directory> directory;
+  std::unique_ptr<SiteWatch> site_watch;
   std::unique_ptr<storage::DurableLog> log;
   std::unique_ptr<storage::History> history;
   std::unique_ptr<telemetry::QuarantineStore> quarantine;
@@ -150,6 +152,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   devices->Expect(*directory->snapshot(), clock->Now());
   ASSIGN_OR_RETURN(twins, fleet::Twins::Open(*records, *clock));
   models = std::make_unique<inference::ModelRepository>(models_folder);
+  site_watch = std::make_unique<SiteWatch>(settings.folder, models_folder);
   anomalies = std::make_unique<learning::AnomalyScorer>(models_folder);
   return {};
 }
@@ -286,7 +289,7 @@ void Node::Parts::Reload() {
   value->Reload();
   if (mqtt) mqtt->Apply(*snapshot);
   if (drivers) drivers->Apply(*snapshot);
-  LogInfo("things read again: {} things", snapshot->things.size());
+  LogInfo("site read again: {} things", snapshot->things.size());
 }
 
 void Node::Parts::Housekeep() {
@@ -296,7 +299,7 @@ void Node::Parts::Housekeep() {
   if (const auto kept = devices->Flush(); !kept)
     LogSometimes(LogLevel::kWarn, "devices",
                  "device changes not stored: " + kept.error().ToString());
-  if (directory->Changed()) Reload();
+  if (const bool beside = site_watch->Changed(); directory->Changed() || beside) Reload();
 }
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
