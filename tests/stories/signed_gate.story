@@ -14,6 +14,10 @@ expect gate bearing-wear check 1.4 ok
 expect gate bearing-wear check 1.5 ok
 expect gate bearing-wear check 1.10 blocked "bearing"
 
+# A changed file is taken over while running, a torn one is not.
 edit   usecases/bearing.yaml "labels: 1" to "labels: 30"
-restart
+expect gate bearing-wear check 1.9 blocked "0 of 30 labels"
 expect gate bearing-wear check 1.1 blocked "earlier version"
+tear   usecases/bearing.yaml
+expect gate bearing-wear check 1.9 blocked "0 of 30 labels"
+expect log "bearing.yaml"
