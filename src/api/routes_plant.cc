@@ -4,29 +4,16 @@
 #include <set>
 
 #include "things/asset_tree.h"
+#include "things/form.h"
 
 namespace penstock::api {
 namespace {
-
-std::string_view ProtocolName(things::Protocol protocol) {
-  switch (protocol) {
-    case things::Protocol::kModbus:
-      return "modbus";
-    case things::Protocol::kOpcUa:
-      return "opcua";
-    case things::Protocol::kMqtt:
-      return "mqtt";
-    case things::Protocol::kNone:
-      return "none";
-  }
-  return "none";
-}
 
 Json ThingJson(const things::Thing& thing) {
   std::set<std::string> protocols;
   for (const auto& property : thing.properties)
     if (!property.forms.empty())
-      protocols.insert(std::string(ProtocolName(property.forms.front().protocol)));
+      protocols.insert(std::string(things::ProtocolName(property.forms.front().protocol)));
   return {{"name", thing.name},
           {"id", thing.id},
           {"title", thing.title},

@@ -1,6 +1,7 @@
 #include "learning/labels.h"
 
 #include "base/check.h"
+#include "learning/dataset.h"
 
 namespace penstock::learning {
 namespace {
@@ -18,7 +19,7 @@ std::optional<std::string> ClassOf(const decisions::Verdict& verdict) {
     case kFalseAlarm:
     case kModeChange:
     case kKnownOrPlanned:
-      return std::string(kNormalClass);
+      return std::string(kNormal);
     case kSensorFault:
     case kUnsure:
       return std::nullopt;

@@ -20,7 +20,6 @@
 
 namespace penstock::learning {
 
-inline constexpr std::string_view kNormalClass = "normal";
 inline constexpr Duration kEvidenceBeforeAlarm = std::chrono::minutes(10);
 
 struct Label {

@@ -29,6 +29,16 @@ Status CheckName(const std::string& name) {
   return error;
 }
 
+// Rows of name, role, created.
+Json NamedRows(const std::vector<storage::SqlRow>& rows) {
+  Json items = Json::array();
+  for (const auto& row : rows)
+    items.push_back({{"name", row.Text(0)},
+                     {"role", row.Text(1)},
+                     {"created", FormatTime(FromMicros(row.Integer(2)))}});
+  return items;
+}
+
 }  // namespace
 
 Users::Users(storage::Records& records, const Clock& clock, AuditLog& audit)
@@ -294,12 +304,7 @@ Status Users::SetPassword(const std::string& actor, const std::string& name,
 Result<Json> Users::UsersJson() const {
   ASSIGN_OR_RETURN(const auto rows,
                    records_.Query("SELECT name, role, created FROM users ORDER BY name"));
-  Json items = Json::array();
-  for (const auto& row : rows)
-    items.push_back({{"name", row.Text(0)},
-                     {"role", row.Text(1)},
-                     {"created", FormatTime(FromMicros(row.Integer(2)))}});
-  return items;
+  return NamedRows(rows);
 }
 
 Result<std::string> Users::CreateToken(const std::string& actor, const std::string& name,
@@ -339,12 +344,7 @@ Status Users::RevokeToken(const std::string& actor, const std::string& name) {
 Result<Json> Users::TokensJson() const {
   ASSIGN_OR_RETURN(const auto rows,
                    records_.Query("SELECT name, role, created FROM tokens ORDER BY name"));
-  Json items = Json::array();
-  for (const auto& row : rows)
-    items.push_back({{"name", row.Text(0)},
-                     {"role", row.Text(1)},
-                     {"created", FormatTime(FromMicros(row.Integer(2)))}});
-  return items;
+  return NamedRows(rows);
 }
 
 }  // namespace penstock::trust
