@@ -5,6 +5,8 @@
 // Thread rule: Append/Flush from one thread; queries from any thread (a small pool of connections).
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,6 +49,42 @@ struct TrendBucket {
   Time from;
   double first = 0, min = 0, max = 0, last = 0, mean = 0;
   uint64_t count = 0, bad = 0;
+  uint64_t good = 0;  // Rows in min, max and mean: neither bad nor NaN.
+};
+
+// Buckets of one point.
+struct TrendSeries {
+  std::string path;
+  std::vector<TrendBucket> buckets;
+};
+
+// The latest row of a point: by time, among equal times by sequence.
+struct LastRow {
+  std::string path;
+  Time time, ingest_time;
+  double value = 0;
+  uint32_t quality = 0;
+  uint64_t sequence = 0;
+};
+
+// What goes: rows before a cutoff, by whole UTC days (hours: by whole months).
+struct HistoryRetention {
+  Time raw{}, minutes{}, hours{};  // Of the samples, of the 1 min and of the 1 h rollups.
+  std::map<std::string, Time, std::less<>> raw_of_product;  // Instead of `raw`, where given.
+  uint64_t max_bytes = UINT64_MAX;  // Then the oldest days of samples go too; the newest stays.
+};
+struct HistoryDeletion {
+  std::string product, level;  // "raw", "1m" or "1h".
+  uint64_t rows = 0;
+  Time first, last;  // Times of the rows that went.
+};
+
+// A file of a product as anyone may read it; stays on disk while `keep` lives.
+struct HistoryFileView {
+  std::string path, product, day, level;  // Absolute; "pump", "2026-01-31", "raw" | "1m" | "1h".
+  uint64_t rows = 0, bytes = 0;
+  Time first, last;
+  std::shared_ptr<const void> keep;
 };
 
 class History {
@@ -87,8 +125,30 @@ class History {
   };
   virtual Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from,
                                                    Time to) = 0;
+  // The latest row of each of these points, of all that have one when none are named; sorted by
+  // path. Meant for the start of a node: the answer is as large as the number of points.
+  virtual Result<std::vector<LastRow>> Last(std::span<const std::string>) {
+    return std::vector<LastRow>();
+  }
+  // Buckets of `every` (0: one) over [from, to) of many points at once, in the order of `paths`.
+  virtual Result<std::vector<TrendSeries>> Aggregate(std::span<const std::string>, Time, Time,
+                                                     Duration) {
+    return std::vector<TrendSeries>();
+  }
   // Deletes whole days before `cutoff`; returns the number of rows gone.
   virtual Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) = 0;
+  // The same by level and product; says what went.
+  virtual Result<std::vector<HistoryDeletion>> RetainBy(const HistoryRetention&) {
+    return std::vector<HistoryDeletion>();
+  }
+  // The files of a product that hold rows now, by time.
+  virtual std::vector<HistoryFileView> Files(std::string_view) { return {}; }
+  // A copy of all files (hard links where possible) and a manifest in the empty `folder`; synced.
+  virtual Status CopyTo(const std::string&) { return {}; }
+  // A point of text: its values are numbers of texts, and files carry the text beside the number.
+  using TextOf = std::function<std::string(uint64_t number)>;
+  virtual void NameText(PointId) {}
+  virtual void SetTexts(TextOf) {}
   // Rows now in memory and in files; bytes of the files.
   struct Size {
     uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0;

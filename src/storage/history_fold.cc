@@ -71,7 +71,8 @@ std::vector<TrendBucket> TrendFold::Finish() const {
                     .last = kNothing,
                     .mean = kNothing,
                     .count = bucket.count,
-                    .bad = bucket.bad};
+                    .bad = bucket.bad,
+                    .good = bucket.good};
     if (bucket.good > 0) {
       out.first = bucket.first;
       out.min = bucket.min;

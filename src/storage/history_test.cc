@@ -259,6 +259,35 @@ TEST_F(HistoryTest, ABucketOfBadSamplesHasNoValue) {
   EXPECT_FALSE(history_->Trend("pump-7/flow", kStart, kStart + seconds(1), 0));
 }
 
+TEST_F(HistoryTest, TheLastRowOfEveryPointIsFoundWhereverItIs) {
+  AppendSeconds(kStart, 10);
+  Flush();
+  for (int part = 0; part < 12; ++part) {
+    Append({{0, kStart + seconds(20 + part), 100.0 + part}});
+    Flush();
+  }
+  // Of a late row in a newer file, the older file's stays the last.
+  Append({{0, kStart + seconds(5), -1.0}, {1, kStart + seconds(9), 99.0, kBad}});
+  Flush();
+  Append({{0, kStart + seconds(15), -2.0}});
+  const auto all = history_->Last({}).value();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].path, "gearbox-2/torque");
+  EXPECT_EQ(all[0].value, 27.0);
+  EXPECT_EQ(all[0].time, kStart + seconds(9));
+  EXPECT_EQ(all[1].path, "pump-7/flow");
+  EXPECT_EQ(all[1].value, 111.0);
+  EXPECT_EQ(all[2].value, 99.0) << "of equal times the later to arrive";
+  EXPECT_EQ(all[2].quality, kBad);
+  Open();
+  EXPECT_EQ(history_->Last({}).value().size(), 3u);
+  const std::string some[] = {"pump-7/flow", "pump-9/none"};
+  const auto named = history_->Last(some).value();
+  ASSERT_EQ(named.size(), 1u);
+  EXPECT_EQ(named[0].time, kStart + seconds(31));
+  EXPECT_EQ(named[0].ingest_time, named[0].time + std::chrono::milliseconds(20));
+}
+
 TEST_F(HistoryTest, CoverageCountsMinutesWithAGoodSample) {
   for (int i = 0; i < 600; ++i) {
     const int minute = i / 60;

@@ -37,6 +37,7 @@ class ParquetHistory final : public History {
                                          size_t buckets) override;
   Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from,
                                            Time to) override;
+  Result<std::vector<LastRow>> Last(std::span<const std::string> paths) override;
   Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) override;
   Size size() const override;
 
