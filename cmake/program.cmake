@@ -40,9 +40,17 @@ endif()
 
 # Benchmarks are built only when asked for: `dev bench`.
 file(GLOB_RECURSE bench_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cc")
+list(FILTER bench_sources EXCLUDE REGEX "/bench/fabric/")
 if(bench_sources)
   add_executable(penstock_bench EXCLUDE_FROM_ALL ${bench_sources})
   penstock_target(penstock_bench)
   target_link_libraries(penstock_bench PRIVATE penstock_node penstock::benchmark penstock::benchmark_main)
   target_compile_definitions(penstock_bench PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
+# The client of `dev bench fabric`: it shares no code with what it measures.
+file(GLOB fabric_load_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/fabric/*.cc")
+if(fabric_load_sources)
+  add_executable(fabric_load EXCLUDE_FROM_ALL ${fabric_load_sources})
+  target_link_libraries(fabric_load PRIVATE penstock::threads)
 endif()
