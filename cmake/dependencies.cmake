@@ -66,6 +66,8 @@ dependency(crypto      PACKAGE libssl-dev           HEADER openssl/evp.h       L
 dependency(ssl         PACKAGE libssl-dev           HEADER openssl/ssl.h       LIBRARIES ssl USES penstock::crypto)
 dependency(curl        PACKAGE libcurl4-openssl-dev HEADER curl/curl.h         LIBRARIES curl)
 dependency(sqlite      PACKAGE libsqlite3-dev       HEADER sqlite3.h           LIBRARIES sqlite3)
+dependency(postgres    PACKAGE libpq-dev            HEADER postgresql/libpq-fe.h LIBRARIES pq)
+dependency(nats        PACKAGE libnats-dev          HEADER nats/nats.h         LIBRARIES nats)
 dependency(argon2      PACKAGE libargon2-dev        HEADER argon2.h            LIBRARIES argon2)
 dependency(zstd        PACKAGE libzstd-dev          HEADER zstd.h              LIBRARIES zstd)
 dependency(xxhash      PACKAGE libxxhash-dev        HEADER xxhash.h            LIBRARIES xxhash)

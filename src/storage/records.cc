@@ -9,14 +9,18 @@
 #include "storage/records.h"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <list>
 #include <mutex>
 #include <unordered_map>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "storage/postgres_records.h"
 
 namespace penstock::storage {
 namespace {
@@ -283,9 +287,25 @@ Status SqliteRecords::Migrate(std::string_view room, std::initializer_list<Migra
   return {};
 }
 
-Result<std::unique_ptr<Records>> Connect(const std::string& file, bool read_only) {
+bool IsPostgres(std::string_view address) {
+  return address.starts_with("postgresql://") || address.starts_with("postgres://");
+}
+
+// A schema that nobody has had on the server of PENSTOCK_TEST_RECORDS; "" without one.
+std::string TestServer() {
+  static std::atomic<int> number{0};
+  const char* const server = std::getenv("PENSTOCK_TEST_RECORDS");
+  if (server == nullptr || *server == 0) return "";
+  return fmt::format("{}{}schema=t{}_{}", server,
+                     std::string_view(server).contains('?') ? "&" : "?", getpid(), ++number);
+}
+
+Result<std::unique_ptr<Records>> Connect(const std::string& address, bool read_only) {
+  if (IsPostgres(address)) return OpenPostgresRecords(address, read_only);
+  if (const std::string server = TestServer(); address == ":memory:" && !server.empty())
+    return OpenPostgresRecords(server, read_only);
   auto records = std::make_unique<SqliteRecords>();
-  TRY(records->Connect(file, read_only));
+  TRY(records->Connect(address, read_only));
   return records;
 }
 
@@ -333,11 +353,11 @@ bool SqlRow::IsNull(size_t column) const {
   return std::holds_alternative<std::nullptr_t>(values_[column]);
 }
 
-Result<std::unique_ptr<Records>> Records::Open(const std::string& file) {
-  return Connect(file, false);
+Result<std::unique_ptr<Records>> Records::Open(const std::string& address) {
+  return Connect(address, false);
 }
-Result<std::unique_ptr<Records>> Records::OpenReadOnly(const std::string& file) {
-  return Connect(file, true);
+Result<std::unique_ptr<Records>> Records::OpenReadOnly(const std::string& address) {
+  return Connect(address, true);
 }
 
 }  // namespace penstock::storage

@@ -1,5 +1,6 @@
-// Records: a thin face over SQLite (WAL, synchronous=FULL, foreign keys on). Each room owns its
-// tables and brings its migrations; values pass as text, integer, real, null or blob.
+// Records: a thin face over SQLite (WAL, synchronous=FULL, foreign keys on) or PostgreSQL. Each
+// room owns its tables and brings its migrations, written for SQLite; postgres_sql.h tells what of
+// it is understood by both. Values pass as text, integer, real, null or blob.
 //
 // Thread rule: one connection behind a mutex; any thread.
 #pragma once
@@ -43,9 +44,12 @@ struct Migration {
 class Records {
  public:
   virtual ~Records() = default;
-  // ":memory:" for tests.
-  static Result<std::unique_ptr<Records>> Open(const std::string& file);
-  static Result<std::unique_ptr<Records>> OpenReadOnly(const std::string& file);
+  // A SQLite file, or "postgresql://USER@HOST[:PORT]/DATABASE[?schema=NAME]" (postgres_records.h).
+  // ":memory:" is for tests; where PENSTOCK_TEST_RECORDS names a PostgreSQL server, it means a new
+  // schema there, so that every room's tests can run on both.
+  static Result<std::unique_ptr<Records>> Open(const std::string& address);
+  // kFailedPrecondition or kPermissionDenied for what would write.
+  static Result<std::unique_ptr<Records>> OpenReadOnly(const std::string& address);
 
   // Applies the room's migrations that are not yet there. kFailedPrecondition for a newer schema
   // than known.
