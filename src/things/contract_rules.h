@@ -1,0 +1,17 @@
+// The quality rules and service levels of a data contract: "quality" and "slaProperties".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "things/data_contract.h"
+
+namespace penstock::things {
+
+// The "quality" list of an object or property; mistakes go to `findings`.
+std::vector<ContractRule> ReadContractRules(const Json& owner, const std::string& pointer,
+                                            Findings& findings);
+// One entry whose keys were checked. Elements come without their object: "pump.flow" -> "flow".
+ContractSla ReadContractSla(const Json& entry, const std::string& pointer, Findings& findings);
+
+}  // namespace penstock::things
