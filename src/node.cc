@@ -25,6 +25,8 @@
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
 #include "site_watch.h"
+#include "storage/epoch.h"
+#include "telemetry/last_known.h"
 #include "things/point_ids.h"
 #include "value_flow.h"
 
@@ -91,6 +93,8 @@ struct Node::Parts {
   std::unique_ptr<SiteWatch> site_watch;
   std::unique_ptr<storage::DurableLog> log;
   std::unique_ptr<storage::History> history;
+  storage::Epoch epoch;
+  std::unique_ptr<telemetry::PointLedger> ledger;
   std::unique_ptr<telemetry::QuarantineStore> quarantine;
   std::unique_ptr<telemetry::LiveValues> live;
   std::unique_ptr<telemetry::FeatureEngine> features;
@@ -121,6 +125,7 @@ struct Node::Parts {
   Status OpenStores(const std::string& models_folder);
   Status OpenDecisions();
   Status StartPipeline();
+  void Remember(const things::Snapshot& snapshot);
   void WireAlarms();
   void MakeServices();
   Status Listen();
@@ -131,6 +136,7 @@ struct Node::Parts {
 Status Node::Parts::OpenStores(const std::string& models_folder) {
   TRY(MakeFolders(settings.data));
   ASSIGN_OR_RETURN(lock, FolderLock::Take(settings.data));
+  ASSIGN_OR_RETURN(epoch, storage::OpenEpoch(settings.data, clock->Now()));
   ASSIGN_OR_RETURN(records, storage::Records::Open(settings.data + "/records.db"));
   ASSIGN_OR_RETURN(audit, trust::AuditLog::Open(*records, *clock));
   ASSIGN_OR_RETURN(users, trust::Users::Open(*records, real_clock, *audit));
@@ -147,6 +153,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", log_options));
   ASSIGN_OR_RETURN(history,
                    storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
+  ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
   devices->Expect(*directory->snapshot(), clock->Now());
@@ -176,21 +183,36 @@ Status Node::Parts::OpenDecisions() {
 }
 
 Status Node::Parts::StartPipeline() {
-  pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock,
-                                                   PipelineOptionsOf(settings));
+  telemetry::PipelineOptions options = PipelineOptionsOf(settings);
+  options.epoch = epoch.value;
+  options.ledger = ledger.get();
+  pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock, options);
   const auto snapshot = directory->snapshot();
   pipeline->SetSnapshot(snapshot);
   live->SetSnapshot(snapshot);
+  Remember(*snapshot);
   using Replay = telemetry::Pipeline::Replay;
   pipeline->Subscribe([this](const telemetry::Batch& batch) { live->Observe(batch); },
                       Replay::kYes);
   pipeline->Subscribe([this](const telemetry::Batch& batch) { value->Observe(batch); },
                       Replay::kYes);
-  pipeline->Subscribe([this](const telemetry::Batch& batch) {
-    flow->Observe(batch);
-    features->Observe(batch);
-  });
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { flow->Observe(batch); },
+                      Replay::kYes);
+  pipeline->Subscribe([this](const telemetry::Batch& batch) { features->Observe(batch); });
   return pipeline->Start();
+}
+
+// What the history's end says of an earlier life. Without it the node starts all the same.
+void Node::Parts::Remember(const things::Snapshot& snapshot) {
+  live->LoadSparksWith(telemetry::SparksFrom(*history, *directory));
+  const auto known = telemetry::LastKnown(*history, snapshot);
+  if (!known) return LogWarn("last values not known: {}", known.error().ToString());
+  live->Restore(*known);
+  pipeline->Prime(*known);
+  if (const auto running = telemetry::LastRunning(*history, snapshot, *known))
+    flow->Observe(*running);
+  else
+    LogWarn("standstills not known: {}", running.error().ToString());
 }
 
 void Node::Parts::WireAlarms() {

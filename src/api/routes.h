@@ -10,7 +10,8 @@ namespace penstock::api {
 void AddSessionRoutes(Router& router, const Services& services, const App& app);
 void AddPlantRoutes(Router& router, const Services& services);
 void AddFieldRoutes(Router& router, const Services& services);
-void AddPointRoutes(Router& router, const Services& services);
+void AddPointRoutes(Router& router, const Services& services);  // And those of the ledger.
+void AddLedgerRoutes(Router& router, const Services& services);
 void AddAlarmRoutes(Router& router, const Services& services);
 void AddModelRoutes(Router& router, const Services& services);
 void AddValueRoutes(Router& router, const Services& services);

@@ -1,4 +1,4 @@
-// Points, their present values, trends and samples; the line's quarantine, ledger and devices.
+// Points, their present values, trends and samples; the line's quarantine.
 #include "api/routes.h"
 
 #include <algorithm>
@@ -164,41 +164,6 @@ Result<Response> Samples(const Services& services, const Request& request) {
                                             : "");
 }
 
-Result<Response> ListQuarantine(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
-  ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
-  ASSIGN_OR_RETURN(const auto entries, services.quarantine.List(static_cast<uint64_t>(after),
-                                                                static_cast<size_t>(limit)));
-  Json items = Json::array();
-  for (const auto& [id, entry] : entries)
-    items.push_back({{"id", id},
-                     {"at", FormatTime(entry.at)},
-                     {"source", entry.source},
-                     {"point", entry.point},
-                     {"rule", entry.rule},
-                     {"value", entry.value},
-                     {"message", entry.message}});
-  return ListResponse(std::move(items), static_cast<int64_t>(entries.size()) == limit
-                                            ? std::to_string(entries.back().id)
-                                            : "");
-}
-
-Result<Response> LedgerOf(const Services& services) {
-  const telemetry::Ledger ledger = services.pipeline.ledger();
-  Json rules = Json::object();
-  for (const auto& [rule, count] : services.quarantine.PerRule()) rules[rule] = count;
-  return JsonResponse({{"produced", ledger.produced},
-                       {"stored", ledger.stored},
-                       {"quarantined", ledger.quarantined},
-                       {"duplicates", ledger.duplicates},
-                       {"refused", ledger.refused},
-                       {"pending", ledger.pending},
-                       {"gap", ledger.gap},
-                       {"quarantined_by_rule", rules},
-                       {"log_durable_ms", services.pipeline.log_durable_ms()},
-                       {"log_failing", services.pipeline.log_failing()}});
-}
-
 }  // namespace
 
 void AddPointRoutes(Router& router, const Services& s) {
@@ -227,15 +192,7 @@ void AddPointRoutes(Router& router, const Services& s) {
               [&s](const Request& r) { return Samples(s, r); },
               nullptr,
               {"point: thing/property", range[0], range[1], "limit: 1 to 100000"}});
-  router.Add({"GET",
-              "/api/v1/quarantine",
-              Role::kViewer,
-              "Values that could not become samples, with the reason",
-              [&s](const Request& r) { return ListQuarantine(s, r); },
-              nullptr,
-              {"after: cursor", "limit: 1 to 1000"}});
-  router.Add({"GET", "/api/v1/ledger", Role::kViewer, "Where every sample is; the gap must be 0",
-              [&s](const Request&) { return LedgerOf(s); }});
+  AddLedgerRoutes(router, s);
 }
 
 }  // namespace penstock::api

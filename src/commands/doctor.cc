@@ -46,13 +46,18 @@ void CheckDisk(const Settings& settings, Findings& findings) {
 
 void CheckLedger(const Json& ledger, Findings& findings) {
   const auto gap = ledger.value("gap", int64_t{0});
-  findings.Add(gap == 0, "ledger",
-               fmt::format("produced {} = stored {} + quarantined {} + duplicates {} + refused {} "
-                           "+ pending {}, gap {}",
-                           ledger.value("produced", 0ULL), ledger.value("stored", 0ULL),
-                           ledger.value("quarantined", 0ULL), ledger.value("duplicates", 0ULL),
-                           ledger.value("refused", 0ULL), ledger.value("pending", 0ULL), gap),
-               "this is a defect of the program: keep the data folder and report it");
+  std::string text = fmt::format("produced {} =", ledger.value("produced", 0ULL));
+  for (const char* key :
+       {"stored", "forwarded", "evicted", "quarantined", "duplicates", "refused", "pending"})
+    text += fmt::format("{}{} {}", text.ends_with("=") ? " " : " + ", key, ledger.value(key, 0ULL));
+  findings.Add(gap == 0 && ledger.value("points_with_gap", 0ULL) == 0, "ledger",
+               fmt::format("{}, gap {}; {} points, {} of them with a gap; epoch {}", text, gap,
+                           ledger.value("points", 0ULL), ledger.value("points_with_gap", 0ULL),
+                           ledger.value("epoch", 0ULL)),
+               ledger.value("lost", 0ULL) > 0
+                   ? "acknowledged samples are gone from the disk: see the node's log, restore the "
+                     "log's segments or the history from a backup"
+                   : "this is a defect of the program: keep the data folder and report it");
   findings.Add(!ledger.value("log_failing", false), "durable log",
                fmt::format("durable in {:.1f} ms", ledger.value("log_durable_ms", 0.0)),
                "the log cannot be written: look at the disk and the node's log");

@@ -10,10 +10,13 @@
 #include <bit>
 #include <cstring>
 
+#include "base/check.h"
+
 namespace penstock::telemetry {
 namespace {
 
-constexpr uint8_t kMagic = 'B', kVersion = 1;
+constexpr uint8_t kMagic = 'B', kVersion = 2;  // Version 1: no origin, points in runs of equal ids.
+constexpr uint8_t kPointsBySteps = 0, kPointsRaw = 1;
 
 void PutVarint(Bytes& out, uint64_t value) {
   while (value >= 0x80) {
@@ -43,24 +46,52 @@ void PutRuns(Bytes& out, const std::vector<T>& column, Word word) {
 }
 
 // Runs of equal steps: length, change of the step. Unsigned, so that wild times wrap instead of
-// overflowing.
-void PutTimes(Bytes& out, const std::vector<Time>& column) {
+// overflowing. False, with `out` as it was, when that would take more than `bytes_max`.
+template <typename T, typename Word>
+bool PutSteps(Bytes& out, const std::vector<T>& column, Word word, size_t bytes_max = SIZE_MAX) {
+  const size_t start = out.size();
   uint64_t previous = 0, step = 0;
   for (size_t i = 0; i < column.size();) {
-    const uint64_t now = static_cast<uint64_t>(ToMicros(column[i])), fresh = now - previous;
+    const uint64_t now = word(column[i]), fresh = now - previous;
     size_t end = i + 1;
     uint64_t last = now;
-    while (end < column.size() && static_cast<uint64_t>(ToMicros(column[end])) - last == fresh) {
+    while (end < column.size() && word(column[end]) - last == fresh) {
       last += fresh;
       ++end;
     }
     PutVarint(out, end - i);
     PutVarint(out, ZigZag(static_cast<int64_t>(fresh - step)));
+    if (out.size() - start > bytes_max) {
+      out.resize(start);
+      return false;
+    }
     step = fresh;
     previous = last;
     i = end;
   }
+  return true;
 }
+
+template <typename T>
+void PutRaw(Bytes& out, const std::vector<T>& column) {
+  static_assert(std::endian::native == std::endian::little,
+                "columns are written as they lie in memory");
+  const size_t at = out.size();
+  out.resize(at + column.size() * sizeof(T));
+  if (!column.empty()) std::memcpy(out.data() + at, column.data(), column.size() * sizeof(T));
+}
+
+void PutPoints(Bytes& out, const std::vector<PointId>& column) {
+  out.push_back(kPointsBySteps);
+  if (PutSteps(
+          out, column, [](PointId id) { return uint64_t{id.value}; },
+          column.size() * sizeof(PointId)))
+    return;
+  out.back() = kPointsRaw;
+  PutRaw(out, column);
+}
+
+uint64_t WordOf(Time time) { return static_cast<uint64_t>(ToMicros(time)); }
 
 class Decoder {
  public:
@@ -69,8 +100,9 @@ class Decoder {
   Result<Batch> Read() {
     if (record_.size() < 2 || record_[0] != kMagic)
       return DataLoss("batch record: no batch, {} bytes", record_.size());
-    if (record_[1] != kVersion)
-      return DataLoss("batch record: version {} is newer than {}", record_[1], kVersion);
+    const uint8_t version = record_[1];
+    if (version == 0 || version > kVersion)
+      return DataLoss("batch record: version {}, not 1 to {}", version, kVersion);
     at_ = 2;
     Batch batch;
     ASSIGN_OR_RETURN(const uint64_t rows, Varint("row count"));
@@ -79,12 +111,9 @@ class Decoder {
     }
     rows_ = rows;
     ASSIGN_OR_RETURN(batch.first_sequence, Varint("first sequence"));
+    if (version > 1) TRY(ReadOrigin(batch.origin));
     batch.Reserve(rows);
-    TRY(Runs("point", [&](uint64_t word) {
-      if (word >= UINT32_MAX) return false;
-      batch.point.push_back(PointId{static_cast<uint32_t>(word)});
-      return true;
-    }));
+    TRY(Points(batch.point, version));
     TRY(Times("source time", batch.source_time));
     TRY(Times("ingest time", batch.ingest_time));
     TRY(Runs("quality", [&](uint64_t word) {
@@ -101,6 +130,19 @@ class Decoder {
   }
 
  private:
+  Status ReadOrigin(Batch::Origin& origin) {
+    ASSIGN_OR_RETURN(origin.epoch, Varint("epoch"));
+    ASSIGN_OR_RETURN(const uint64_t length, Varint("edge name"));
+    if (length > kEdgeNameBytesMax || length > record_.size() - at_)
+      return DataLoss("batch record: edge name of {} bytes", length);
+    origin.edge = AsText(record_.subspan(at_, length));
+    at_ += length;
+    if (length > 0) {
+      ASSIGN_OR_RETURN(origin.first, Varint("origin's first sequence"));
+    }
+    return {};
+  }
+
   Result<uint64_t> Varint(std::string_view what) {
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
@@ -135,18 +177,47 @@ class Decoder {
     return {};
   }
 
-  Status Times(std::string_view what, std::vector<Time>& column) {
-    uint64_t time = 0, step = 0;
+  template <typename Take>
+  Status Steps(std::string_view what, Take take) {
+    uint64_t word = 0, step = 0;
     for (uint64_t done = 0; done < rows_;) {
       ASSIGN_OR_RETURN(const uint64_t length, Length(what, done));
       ASSIGN_OR_RETURN(const uint64_t change, Varint(what));
       step += static_cast<uint64_t>(UnZigZag(change));
       for (uint64_t i = 0; i < length; ++i) {
-        time += step;
-        column.push_back(FromMicros(static_cast<int64_t>(time)));
+        word += step;
+        if (!take(word)) return DataLoss("batch record: {} of {} too large", what, word);
       }
       done += length;
     }
+    return {};
+  }
+
+  Status Times(std::string_view what, std::vector<Time>& column) {
+    return Steps(what, [&](uint64_t word) {
+      column.push_back(FromMicros(static_cast<int64_t>(word)));
+      return true;
+    });
+  }
+
+  Status Points(std::vector<PointId>& column, uint8_t version) {
+    const auto take = [&](uint64_t word) {
+      if (word >= UINT32_MAX) return false;
+      column.push_back(PointId{static_cast<uint32_t>(word)});
+      return true;
+    };
+    if (version == 1) return Runs("point", take);
+    if (at_ >= record_.size()) return DataLoss("batch record: ends within point");
+    const uint8_t form = record_[at_++];
+    if (form == kPointsBySteps) return Steps("point", take);
+    if (form != kPointsRaw) return DataLoss("batch record: points in form {}", form);
+    if ((record_.size() - at_) / sizeof(PointId) < rows_)
+      return DataLoss("batch record: ends within point");
+    column.resize(rows_);
+    if (rows_ > 0) std::memcpy(column.data(), record_.data() + at_, rows_ * sizeof(PointId));
+    at_ += rows_ * sizeof(PointId);
+    for (const PointId id : column)
+      if (!id.valid()) return DataLoss("batch record: point of {} too large", id.value);
     return {};
   }
 
@@ -158,21 +229,21 @@ class Decoder {
 }  // namespace
 
 void EncodeBatch(const Batch& batch, Bytes& out) {
+  CHECK(batch.origin.edge.size() <= kEdgeNameBytesMax);
   out.reserve(out.size() + batch.size() * sizeof(double) + 64);
   out.push_back(kMagic);
   out.push_back(kVersion);
   PutVarint(out, batch.size());
   PutVarint(out, batch.first_sequence);
-  PutRuns(out, batch.point, [](PointId id) { return static_cast<uint64_t>(id.value); });
-  PutTimes(out, batch.source_time);
-  PutTimes(out, batch.ingest_time);
+  PutVarint(out, batch.origin.epoch);
+  PutVarint(out, batch.origin.edge.size());
+  out.insert(out.end(), batch.origin.edge.begin(), batch.origin.edge.end());
+  if (!batch.own()) PutVarint(out, batch.origin.first);
+  PutPoints(out, batch.point);
+  PutSteps(out, batch.source_time, WordOf);
+  PutSteps(out, batch.ingest_time, WordOf);
   PutRuns(out, batch.quality, [](Quality quality) { return static_cast<uint64_t>(quality); });
-  static_assert(std::endian::native == std::endian::little,
-                "values are written as they lie in memory");
-  const size_t at = out.size();
-  out.resize(at + batch.size() * sizeof(double));
-  if (!batch.empty())
-    std::memcpy(out.data() + at, batch.value.data(), batch.size() * sizeof(double));
+  PutRaw(out, batch.value);
 }
 
 Result<Batch> DecodeBatch(ByteView record) { return Decoder(record).Read(); }

@@ -8,8 +8,10 @@
 namespace penstock::telemetry {
 
 inline constexpr size_t kBatchRowsMax = 1 << 24;
+inline constexpr size_t kEdgeNameBytesMax = 255;  // Of Batch::Origin.
 
-// Appends the record to `out` (which the caller reuses).
+// Appends the record to `out` (which the caller reuses). The edge's name must not be longer than
+// kEdgeNameBytesMax.
 void EncodeBatch(const Batch& batch, Bytes& out);
 // kDataLoss with the place for anything that EncodeBatch could not have written.
 Result<Batch> DecodeBatch(ByteView record);

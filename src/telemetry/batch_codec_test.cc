@@ -17,6 +17,9 @@ void ExpectEqual(const Batch& a, const Batch& b) {
   EXPECT_EQ(a.ingest_time, b.ingest_time);
   EXPECT_EQ(a.value, b.value);
   EXPECT_EQ(a.quality, b.quality);
+  EXPECT_EQ(a.origin.edge, b.origin.edge);
+  EXPECT_EQ(a.origin.epoch, b.origin.epoch);
+  EXPECT_EQ(a.origin.first, b.origin.first);
 }
 
 Batch Back(const Batch& batch) {
@@ -39,6 +42,49 @@ TEST(BatchCodecTest, GivesBackWhatWasWritten) {
     }
     ExpectEqual(batch, Back(batch));
   }
+}
+
+TEST(BatchCodecTest, CarriesWhereTheRowsWereMeasured) {
+  Batch batch;
+  batch.Add(PointId{1}, At(0), At(1), 5);
+  batch.origin.epoch = 1'700'000'000'123;
+  ExpectEqual(batch, Back(batch));
+  batch.origin.edge = "gateway-3";
+  batch.origin.first = UINT64_MAX;
+  ExpectEqual(batch, Back(batch));
+  batch.origin.edge = std::string(kEdgeNameBytesMax, 'e');
+  ExpectEqual(batch, Back(batch));
+}
+
+TEST(BatchCodecTest, ReadsRecordsOfTheFirstVersion) {
+  // Two rows of point 3, one second apart, good, 1.5 and 2.5.
+  Bytes record = {'B', 1, 2, 7, 2, 3, 2, 0x80, 0x89, 0x7A, 2, 0, 2, 0};
+  for (const double value : {1.5, 2.5}) {
+    const auto* raw = reinterpret_cast<const uint8_t*>(&value);
+    record.insert(record.end(), raw, raw + sizeof value);
+  }
+  const auto batch = DecodeBatch(record);
+  ASSERT_TRUE(batch) << batch.error().ToString();
+  EXPECT_EQ(batch->point, (std::vector<PointId>{PointId{3}, PointId{3}}));
+  EXPECT_EQ(batch->source_time[1] - batch->source_time[0], std::chrono::seconds(1));
+  EXPECT_EQ(batch->value[1], 2.5);
+  EXPECT_EQ(batch->first_sequence, 7U);
+  EXPECT_TRUE(batch->own());
+}
+
+TEST(BatchCodecTest, PointsInTheirOwnOrderCostNothingInAnyOrderFourBytes) {
+  Batch ordered, shuffled;
+  Random random(2);
+  for (uint32_t i = 0; i < 10'000; ++i) {
+    ordered.Add(PointId{i}, At(0), At(0), i);
+    shuffled.Add(PointId{static_cast<uint32_t>(random.Below(40'000))}, At(0), At(0), i);
+  }
+  Bytes a, b;
+  EncodeBatch(ordered, a);
+  EncodeBatch(shuffled, b);
+  EXPECT_LT(a.size(), 10'000 * 8 + 64U);
+  EXPECT_LT(b.size(), 10'000 * 12 + 64U);
+  ExpectEqual(shuffled, Back(shuffled));
 }
 
 TEST(BatchCodecTest, WildTimesWrapInsteadOfBreaking) {
@@ -69,8 +115,8 @@ TEST(BatchCodecTest, DamageIsAnErrorNeverACrash) {
   longer.push_back(0);
   EXPECT_EQ(DecodeBatch(longer).error().code, Code::kDataLoss);
   Bytes newer = record;
-  newer[1] = 2;
-  EXPECT_NE(DecodeBatch(newer).error().message.find("version 2"), std::string::npos);
+  newer[1] = 3;
+  EXPECT_NE(DecodeBatch(newer).error().message.find("version 3"), std::string::npos);
   for (size_t i = 0; i < record.size(); ++i) {
     Bytes flipped = record;
     flipped[i] ^= 0xFF;

@@ -1,17 +1,18 @@
 // Three rules keep "acknowledged" true over every crash.
 //
-// 1. A row is told durable only after Sync() returned; one Sync serves all that was queued
-// meanwhile (group commit),
-//    so the slower the disk, the larger the groups.
-// 2. History gets records in the log's order and nothing else: `history_next_` is the log index it
-// needs next. The
-//    cursor "history" moves there only after a Flush wrote everything to Parquet. After a crash the
-//    records from the cursor on are given again; rows below flushed_sequence_end() were in the
-//    files already and are skipped.
-// 3. A commit that fails left nothing in the log, so it is tried again from the start. When the
-// time for that is over
-//    its rows are refused, use up no sequence numbers, and are forgotten by the duplicate search,
-//    because their producer will send them again.
+// 1. A row is told durable only after Sync() returned and when a query finds it; one Sync serves
+//    all that was queued meanwhile (group commit), so the slower the disk, the larger the groups.
+// 2. History gets records in the log's order and nothing else: `history_next` is the log index it
+//    needs next. The cursor "history" moves there only after a Flush wrote everything to Parquet
+//    and everybody with derived state (BeforeCursor) made that durable. After a crash the records
+//    from the cursor on are given again; rows below flushed_sequence_end() were in the files
+//    already and are skipped.
+// 3. What of a group is not synced is not in the log, so it is tried again. When the time for that
+//    is over its rows are refused, use up no sequence numbers, and are forgotten by the duplicate
+//    search, because their producer will send them again. So are those of all later writes of the
+//    round: one of them may be the repetition of a row that was refused.
+//
+// A large write is moved into its record, not copied; small ones share a record.
 #include "telemetry/pipeline.h"
 
 #include <algorithm>
@@ -37,6 +38,8 @@ constexpr milliseconds kFirstPause{50}, kLongestPause{1000};
 constexpr uint64_t kPrimeRecords = 256;
 // Rows of one record of the log: even without any runs they stay under its 16 MiB.
 constexpr size_t kRecordRows = 1 << 18;
+constexpr size_t kBytesPerRow = 10;   // Of a record, about.
+constexpr size_t kSharedRows = 4096;  // Smaller writes are copied into a common record.
 
 struct PipelineMetrics {
   Metric& stored = Counter("penstock_samples_stored_total", "Samples durable in the log.");
@@ -77,6 +80,8 @@ Batch Part(const Batch& whole, size_t begin, size_t end) {
   part.ingest_time = cut(whole.ingest_time);
   part.value = cut(whole.value);
   part.quality = cut(whole.quality);
+  part.origin = whole.origin;
+  part.origin.first += begin;
   return part;
 }
 
@@ -106,20 +111,31 @@ struct Pipeline::Impl {
         clock(clock_),
         options(options_),
         marker(quarantine),
-        queue(options_.queue_batches, options_.queue_rows) {}
+        queue({.batches_max = options_.queue_batches,
+               .rows_max = options_.queue_rows,
+               .gap = options_.commit_gap,
+               .hurry_rows = options_.commit_bytes / kBytesPerRow,
+               .ledger = options_.ledger}) {}
+
+  // Rows that become one record of the log, and which writes of the round they are of.
+  struct Record {
+    Batch batch;
+    size_t first_item = 0, last_item = 0;
+    uint64_t index = 0;
+  };
+  using Records = std::vector<Record>;
 
   void Run();
   void Handle(std::vector<WriteQueue::Item> items);
-  // Rows that are durable, as one record of the log.
-  struct Stored {
-    Batch batch;
-    uint64_t index;
-  };
-  Status Commit(Batch batch, std::vector<Stored>& stored);
-  Status CommitPart(Batch part, std::vector<Stored>& stored);
-  void Settle(std::vector<Stored> stored);
-  Result<uint64_t> TryCommit(Batch& batch);
-  Status Refuse(const Batch& batch, Error error);
+  Records Gather(std::vector<WriteQueue::Item>& items);
+  void Judge(Batch& batch);
+  size_t Commit(Records& records, Status& status);
+  Status CommitGroup(std::span<Record> group, size_t& done);
+  Status TryCommit(std::span<Record> group, size_t& done);
+  Result<uint64_t> AppendRecord(Batch& batch);
+  void BookStored(std::span<const Record> records);
+  void Refuse(std::span<const Record> records);
+  void ToTail(std::span<const Record> records);
   void TellRefused(std::vector<WriteQueue::Refusal>& refusals);
   void Publish(const Batch& batch, bool replayed);
 
@@ -129,6 +145,9 @@ struct Pipeline::Impl {
   Status FlushHistory();
   Status PassDamage(Status read);
   void Periodic();
+  void SweepSilent();
+  void FlushWhenAskedOrDue();
+  void Retain();
   void TakeSnapshot();
   void NameUnknown(const Batch& batch);
 
@@ -145,6 +164,8 @@ struct Pipeline::Impl {
     bool replay;
   };
   std::vector<Subscription> subscribers;
+  Check check;
+  std::vector<std::function<Status()>> before_cursor;
 
   std::mutex control;  // Guards the four below.
   std::condition_variable flushed;
@@ -184,93 +205,154 @@ void Pipeline::Impl::TellRefused(std::vector<WriteQueue::Refusal>& refusals) {
 }
 
 void Pipeline::Impl::Handle(std::vector<WriteQueue::Item> items) {
-  Batch batch;
-  for (auto& item : items) {
-    if (batch.empty()) {
-      batch = std::move(item.batch);
-    } else {
-      batch.Append(item.batch);
-    }
+  Records records = Gather(items);
+  Status status;
+  const size_t done = Commit(records, status);
+  const size_t told_durable = done == records.size() ? items.size() : records[done].first_item;
+  const std::span<const Record> stored = std::span(records).first(done);
+  ToTail(stored);
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (items[i].on_durable) items[i].on_durable(i < told_durable ? Status() : status);
   }
-  const MarkOutcome marked = marker.Mark(batch);
-  queue.BookDropped(marked.duplicates, marked.quarantined);
-  metrics.duplicates.Add(marked.duplicates);
-  std::vector<Stored> stored;
-  // Nothing left after the rules: what a duplicate repeats is durable already, or in this batch.
-  const Status committed = Commit(std::move(batch), stored);
-  for (auto& item : items) {
-    if (item.on_durable) item.on_durable(committed);
-  }
-  Settle(std::move(stored));
+  for (const Record& record : stored) Publish(record.batch, false);
   queue.BookHandled(items.size());
 }
 
-// The error when some of it is not durable.
-Status Pipeline::Impl::Commit(Batch batch, std::vector<Stored>& stored) {
-  if (batch.empty()) return {};
-  if (batch.size() <= kRecordRows) return CommitPart(std::move(batch), stored);
-  Status status;
-  for (size_t begin = 0; begin < batch.size(); begin += kRecordRows) {
-    const size_t end = std::min(batch.size(), begin + kRecordRows);
-    if (auto part = CommitPart(Part(batch, begin, end), stored); !part) status = std::move(part);
+// In the order of the writes; what the rules leave of them. Nothing left of a write: what a
+// duplicate repeats is durable already, or in a record of this round, or before.
+Pipeline::Impl::Records Pipeline::Impl::Gather(std::vector<WriteQueue::Item>& items) {
+  Records records;
+  for (size_t i = 0; i < items.size(); ++i) {
+    Batch& batch = items[i].batch;
+    const bool shares = batch.own() && !batch.released && batch.size() < kSharedRows;
+    Record* last = records.empty() ? nullptr : &records.back();
+    if (shares && last != nullptr && last->batch.own() && !last->batch.released &&
+        last->batch.size() < kSharedRows) {
+      last->batch.Append(batch);
+      last->last_item = i;
+    } else {
+      records.push_back({std::move(batch), i, i, 0});
+    }
   }
-  return status;
+  Records parts;
+  for (Record& record : records) {
+    Judge(record.batch);
+    const size_t rows = record.batch.size();
+    for (size_t begin = 0; begin < rows && rows > kRecordRows; begin += kRecordRows)
+      parts.push_back({Part(record.batch, begin, std::min(rows, begin + kRecordRows)),
+                       record.first_item, record.last_item, 0});
+    if (rows > 0 && rows <= kRecordRows) parts.push_back(std::move(record));
+  }
+  return parts;
 }
 
-Status Pipeline::Impl::CommitPart(Batch part, std::vector<Stored>& stored) {
+// What comes from another node was judged there; its rows keep their numbers.
+void Pipeline::Impl::Judge(Batch& batch) {
+  if (options.ledger != nullptr) options.ledger->Produce(batch.point, clock.Now());
+  if (!batch.own() || batch.released) return;
+  MarkOutcome marked = marker.Mark(batch);
+  if (check && !batch.empty()) check(batch, marked.quarantined);
+  if (marked.duplicates.empty() && marked.quarantined.empty()) return;
+  queue.BookDropped(marked.duplicates.size(), marked.quarantined.size());
+  metrics.duplicates.Add(marked.duplicates.size());
+  if (options.ledger == nullptr) return;
+  options.ledger->Duplicate(marked.duplicates);
+  options.ledger->Quarantine(marked.quarantined);
+}
+
+// Commits records from the first on, in groups, until one fails; how many are durable.
+size_t Pipeline::Impl::Commit(Records& records, Status& status) {
+  size_t done = 0;
+  while (done < records.size() && status) {
+    size_t end = done, rows = 0;
+    while (end < records.size() && (end == done || rows + records[end].batch.size() <= kRecordRows))
+      rows += records[end++].batch.size();
+    size_t stored = 0;
+    status = CommitGroup(std::span(records).subspan(done, end - done), stored);
+    done += stored;
+  }
+  Refuse(std::span<const Record>(records).subspan(done));
+  queue.BookInHand(0);
+  return done;
+}
+
+Status Pipeline::Impl::CommitGroup(std::span<Record> group, size_t& done) {
   const auto begin = Steady::now();
   for (milliseconds pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
-    auto index = TryCommit(part);
-    if (index) {
+    size_t stored = 0;
+    Status status = TryCommit(group.subspan(done), stored);
+    BookStored(group.subspan(done, stored));
+    done += stored;
+    if (status) {
       if (failing.exchange(false)) LogInfo("durable log: writes again");
       metrics.failing.Set(0);
-      metrics.stored.Add(part.size());
-      queue.BookStored(part.size());
-      stored.push_back({std::move(part), *index});
       return {};
     }
     metrics.log_errors.Add();
     metrics.failing.Set(1);
     failing = true;
-    LogSometimes(LogLevel::kError, "durable log", "durable log: " + index.error().ToString());
-    if (queue.SleepUnlessClosed(pause) || Steady::now() - begin >= options.retry_for) {
-      return Refuse(part, std::move(index).error());
-    }
+    LogSometimes(LogLevel::kError, "durable log", "durable log: " + status.error().ToString());
+    if (queue.SleepUnlessClosed(pause) || Steady::now() - begin >= options.retry_for) return status;
   }
 }
 
-// All or nothing: after an error the record is not in the log and will not come to be.
-Result<uint64_t> Pipeline::Impl::TryCommit(Batch& batch) {
+// The records that could be appended are durable (`done`), the others are not in the log; or none.
+Status Pipeline::Impl::TryCommit(std::span<Record> group, size_t& done) {
   const auto begin = Steady::now();
-  batch.first_sequence = next_sequence;
-  record.clear();
-  EncodeBatch(batch, record);
-  auto index = log.Append(record);
-  if (!index && index.error().code == Code::kResourceExhausted && FlushHistory()) {
-    index = log.Append(record);  // The cursor moved: old segments could go.
+  uint64_t sequence = next_sequence;
+  size_t appended = 0;
+  Status status;
+  for (Record& each : group) {
+    each.batch.first_sequence = sequence;
+    auto index = AppendRecord(each.batch);
+    if (!index) {
+      status = std::unexpected(std::move(index).error());
+      break;
+    }
+    each.index = *index;
+    sequence += each.batch.size();
+    ++appended;
   }
-  if (!index) return index;
+  if (appended == 0) return status;
   TRY(log.Sync());
-  next_sequence = next_sequence + batch.size();
+  next_sequence = sequence;
+  done = appended;
   const double took = std::chrono::duration<double, std::milli>(Steady::now() - begin).count();
   durable_ms = durable_ms == 0 ? took : 0.95 * durable_ms + 0.05 * took;
   metrics.durable_us.Set(static_cast<int64_t>(durable_ms * 1000));
+  return status;
+}
+
+Result<uint64_t> Pipeline::Impl::AppendRecord(Batch& batch) {
+  if (batch.own()) batch.origin.epoch = options.epoch;
+  record.clear();
+  EncodeBatch(batch, record);
+  auto index = log.Append(record);
+  if (!index && index.error().code == Code::kResourceExhausted && FlushHistory())
+    index = log.Append(record);  // The cursor moved: old segments could go.
   return index;
 }
 
-Status Pipeline::Impl::Refuse(const Batch& batch, Error error) {
-  marker.Forget(batch);
-  queue.BookRefused(batch.size());
-  metrics.refused.Add(batch.size());
-  return std::unexpected(std::move(error));
+void Pipeline::Impl::BookStored(std::span<const Record> records) {
+  for (const Record& stored : records) {
+    queue.BookStored(stored.batch.size());
+    metrics.stored.Add(stored.batch.size());
+    if (options.ledger != nullptr) options.ledger->Store(stored.batch, stored.index);
+  }
 }
 
-void Pipeline::Impl::Settle(std::vector<Stored> stored) {
-  queue.BookInHand(0);
-  for (const auto& [batch, index] : stored) {
-    if (index == history_next && ToHistory(batch, 0)) history_next = index + 1;
-    Publish(batch, false);
+void Pipeline::Impl::Refuse(std::span<const Record> records) {
+  for (const Record& refused : records) {
+    if (refused.batch.own()) marker.Forget(refused.batch);
+    queue.BookRefused(refused.batch.size());
+    metrics.refused.Add(refused.batch.size());
+    if (options.ledger != nullptr) options.ledger->Refuse(refused.batch.point);
   }
+}
+
+void Pipeline::Impl::ToTail(std::span<const Record> records) {
+  for (const Record& stored : records)
+    if (stored.index == history_next && ToHistory(stored.batch, 0)) history_next = stored.index + 1;
 }
 
 void Pipeline::Impl::Publish(const Batch& batch, bool replayed) {
@@ -279,41 +361,66 @@ void Pipeline::Impl::Publish(const Batch& batch, bool replayed) {
   }
 }
 
+// --- What it does by itself
+
 void Pipeline::Impl::Periodic() {
   const auto now = Steady::now();
-  if (sweep.Due(now)) {
-    Batch silent;
-    marker.Sweep(clock.Now(), silent);
-    queue.BookProduced(silent.size());
-    std::vector<Stored> stored;
-    if (!Commit(std::move(silent), stored)) LogDebug("samples of silent points were not stored");
-    Settle(std::move(stored));
-  }
+  if (sweep.Due(now)) SweepSilent();
   if (history_next < log.durable_end() && catch_up.Due(now)) {
     if (auto caught = CatchUp(false); !caught) {
       LogSometimes(LogLevel::kError, "history", "history: " + caught.error().ToString());
     }
   }
   metrics.history_behind.Set(static_cast<int64_t>(log.durable_end() - history_next));
+  FlushWhenAskedOrDue();
+  if (retain.Due(now)) Retain();
+}
+
+void Pipeline::Impl::SweepSilent() {
+  Records records(1);
+  Batch& silent = records[0].batch;
+  marker.Sweep(clock.Now(), silent);
+  if (silent.empty()) return;
+  queue.BookProduced(silent.size());
+  if (options.ledger != nullptr) options.ledger->Produce(silent.point, clock.Now());
+  if (std::vector<PointId> quarantined; check) {  // The last value may have been taken out, too.
+    check(silent, quarantined);
+    queue.BookDropped(0, quarantined.size());
+    if (options.ledger != nullptr) options.ledger->Quarantine(quarantined);
+  }
+  if (silent.empty()) return;
+  Status status;
+  const size_t done = Commit(records, status);
+  if (!status) LogDebug("samples of silent points were not stored");
+  const auto stored = std::span<const Record>(records).first(done);
+  ToTail(stored);
+  for (const Record& each : stored) Publish(each.batch, false);
+}
+
+void Pipeline::Impl::FlushWhenAskedOrDue() {
   uint64_t asked = 0;
   {
     const std::lock_guard lock(control);
     if (flush_asked > flush_done) asked = flush_asked;
   }
-  if (asked > 0 || flush.Due(now) || history.size().tail_rows > options.tail_rows_max) {
-    auto done = FlushHistory();
-    flush.Restart();
-    if (!done) LogSometimes(LogLevel::kError, "history", "history: " + done.error().ToString());
-    const std::lock_guard lock(control);
-    if (asked > 0) flush_done = asked;
-    flush_status = std::move(done);
-    flushed.notify_all();
-  }
-  if (retain.Due(now)) {
-    auto gone = history.Retain(clock.Now() - options.retain, options.history_bytes_max);
-    if (!gone) LogSometimes(LogLevel::kError, "retain", "history: " + gone.error().ToString());
-    if (gone && *gone > 0) LogInfo("history: {} samples older than kept were deleted", *gone);
-  }
+  const bool long_tail = history.size().tail_rows > options.tail_rows_max;
+  if (asked == 0 && !long_tail && !flush.Due(Steady::now())) return;
+  auto done = FlushHistory();
+  flush.Restart();
+  if (!done) LogSometimes(LogLevel::kError, "history", "history: " + done.error().ToString());
+  const std::lock_guard lock(control);
+  if (asked > 0) flush_done = asked;
+  flush_status = std::move(done);
+  flushed.notify_all();
+}
+
+void Pipeline::Impl::Retain() {
+  auto gone = history.Retain(clock.Now() - options.retain, options.history_bytes_max);
+  if (!gone) return LogSometimes(LogLevel::kError, "retain", "history: " + gone.error().ToString());
+  if (*gone == 0) return;
+  LogInfo("history: {} samples older than kept were deleted", *gone);
+  queue.BookEvicted(*gone);
+  if (options.ledger != nullptr) options.ledger->EvictUnnamed(*gone);
 }
 
 void Pipeline::Impl::TakeSnapshot() {
@@ -372,7 +479,8 @@ Status Pipeline::Impl::CatchUp(bool starting) {
       if (!failure) return false;
       if (starting) {
         next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-        marker.Prime(*batch);
+        if (options.ledger != nullptr) options.ledger->Replay(*batch, index);
+        if (batch->own()) marker.Prime(*batch);
         Publish(*batch, true);
       }
     }
@@ -404,17 +512,23 @@ Status Pipeline::Impl::Replay() {
     if (index >= history_next) return false;
     if (auto batch = DecodeBatch(bytes)) {
       next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-      marker.Prime(*batch);
+      if (batch->own()) marker.Prime(*batch);
     }
     return true;
   });
   TRY(PassDamage(std::move(read)));
   TRY(CatchUp(true));
+  if (options.ledger == nullptr) return {};
+  options.ledger->EndReplay(next_sequence);
+  next_sequence = std::max<uint64_t>(next_sequence, options.ledger->sequence_end());
+  queue.BookEarlier(options.ledger->total());
   return {};
 }
 
 Status Pipeline::Impl::FlushHistory() {
   TRY(history.Flush());
+  if (options.ledger != nullptr) TRY(options.ledger->Persist());
+  for (const auto& hook : before_cursor) TRY(hook());
   TRY(log.SetCursor(kCursor, history_next));
   return log.Trim();
 }
@@ -440,6 +554,25 @@ void Pipeline::Subscribe(Subscriber subscriber, Replay replay) {
   impl_->subscribers.push_back({std::move(subscriber), replay == Replay::kYes});
 }
 
+void Pipeline::CheckWith(Check check) {
+  CHECK(!impl_->started);
+  impl_->check = std::move(check);
+}
+
+void Pipeline::BeforeCursor(std::function<Status()> hook) {
+  CHECK(!impl_->started);
+  impl_->before_cursor.push_back(std::move(hook));
+}
+
+void Pipeline::Prime(const Batch& last_known) {
+  CHECK(!impl_->started);
+  impl_->TakeSnapshot();
+  // Whether a point has fallen silent counts from now: its source may be about to speak again.
+  Batch known = last_known;
+  std::ranges::fill(known.ingest_time, impl_->clock.Now());
+  impl_->marker.Prime(known);
+}
+
 Status Pipeline::Start() {
   CHECK(!impl_->started);
   impl_->TakeSnapshot();
@@ -462,6 +595,7 @@ void Pipeline::Write(Batch batch, std::function<void(const Status&)> on_durable)
   const size_t rows = batch.size();
   CHECK(batch.point.size() == rows && batch.source_time.size() == rows &&
         batch.ingest_time.size() == rows && batch.quality.size() == rows);
+  CHECK(batch.origin.edge.size() <= kEdgeNameBytesMax);
   impl_->queue.Put(std::move(batch), std::move(on_durable), impl_->options.write_wait);
 }
 
@@ -478,6 +612,8 @@ Status Pipeline::Flush() {
 }
 
 Ledger Pipeline::ledger() const { return impl_->queue.ledger(); }
+const PointLedger* Pipeline::point_ledger() const { return impl_->options.ledger; }
+uint64_t Pipeline::epoch() const { return impl_->options.epoch; }
 double Pipeline::log_durable_ms() const { return impl_->durable_ms; }
 bool Pipeline::log_failing() const { return impl_->failing; }
 uint64_t Pipeline::next_sequence() const { return impl_->next_sequence; }

@@ -1,15 +1,15 @@
 // The pipeline: from a driver's Write to durable log, history and subscribers, in one order for
 // all.
 //
-//   Write -> bounded queue -> [ marks quality, numbers rows, log Append ... Sync, on_durable,
-//   history, subscribers ]
+//   Write -> bounded queue -> [ marks quality, numbers rows, log Append ... Sync, history's tail,
+//   on_durable, subscribers ]
 //
 // Full-policy: Write waits up to `write_wait` for room, then its callback gets kResourceExhausted
 // and the rows count as refused. A log that fails (full disk) is tried again with back-off; nobody
 // is told "durable" meanwhile.
 //
-// Thread rule: Write and the readings from any thread; Subscribe before Start; Start and Stop from
-// the owner.
+// Thread rule: Write and the readings from any thread; Subscribe and its like before Start; Start
+// and Stop from the owner.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@
 
 #include "storage/durable_log.h"
 #include "storage/history.h"
+#include "telemetry/ledger.h"
 #include "telemetry/sample.h"
 #include "things/directory.h"
 
@@ -27,24 +28,32 @@ namespace penstock::telemetry {
 struct PipelineOptions {
   size_t queue_batches = 4096;
   size_t queue_rows = 1'000'000;
-  size_t drain_rows = 65'536;  // At most this many rows in one record of the log (a larger single
-                               // Write is one record).
+  size_t drain_rows = 262'144;  // About so many rows are in one group commit (a larger single
+                                // Write is one group or several).
   std::chrono::milliseconds write_wait{5000};
   std::chrono::milliseconds retry_for{
       2000};  // A failing log is tried this long before callbacks get the error.
+  // A group commit begins this long after the one before, or when so much waits; the first of a
+  // quiet time begins at once.
+  std::chrono::milliseconds commit_gap{5};
+  size_t commit_bytes = 1 << 20;
   std::chrono::milliseconds flush_every{60'000};  // Real time between Parquet files.
   std::chrono::milliseconds sweep_every{500};     // Real time between searches for silent points.
   std::chrono::milliseconds retain_every{600'000};
   size_t tail_rows_max = 2'000'000;  // Earlier flush when the history's tail grows beyond.
   Duration retain = std::chrono::days(90);
   uint64_t history_bytes_max = 20ULL << 30;
+  uint64_t epoch = 0;             // Of this data folder (storage/epoch.h): identity of own rows.
+  PointLedger* ledger = nullptr;  // Outlives the pipeline. Without: counts since Start only.
 };
 
 // Where every row that was ever handed to Write is. gap = produced - all the others; not 0 is a bug
-// of ours.
+// of ours, or rows that a damaged disk lost.
 struct Ledger {
   uint64_t produced = 0;
-  uint64_t stored = 0;  // In the durable log or already in history.
+  uint64_t stored = 0;     // In the durable log or already in history.
+  uint64_t forwarded = 0;  // Durable at a hub, and given up here.
+  uint64_t evicted = 0;    // Deleted by retention.
   uint64_t quarantined = 0;
   uint64_t duplicates = 0;  // Dropped: the same point, time and value came twice.
   uint64_t refused = 0;     // The callback got an error: the producer still has them.
@@ -54,11 +63,15 @@ struct Ledger {
 
 class Pipeline final : public SampleSink {
  public:
-  // Called in the order of subscription, on the pipeline's thread, with rows that are durable.
+  // Called in the order of subscription, on the pipeline's thread, with rows that are durable and
+  // that a query of the history finds.
   using Subscriber = std::function<void(const Batch&)>;
   // Whether a subscriber also sees the rows replayed by Start (marked, durable, not yet in
-  // history).
+  // history). After a crash these may be rows that it has seen before: their sequences tell.
   enum class Replay { kNo, kYes };
+  // Takes rows out of a marked batch of this node's own rows before it is stored; adds the point of
+  // each to `quarantined`.
+  using Check = std::function<void(Batch& batch, std::vector<PointId>& quarantined)>;
 
   // All four must outlive the pipeline.
   Pipeline(storage::DurableLog& log, storage::History& history, QuarantineSink& quarantine,
@@ -67,7 +80,13 @@ class Pipeline final : public SampleSink {
 
   // Before Start at least once, then on every change of the directory; any thread.
   void SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot);
+  // What was known of the points at the end of an earlier life: no sample is stored for it.
+  void Prime(const Batch& last_known);
   void Subscribe(Subscriber subscriber, Replay replay = Replay::kNo);
+  void CheckWith(Check check);
+  // Called on the pipeline's thread when history has flushed and before the log's cursor moves: who
+  // keeps something derived from the rows makes it durable here. An error keeps the cursor.
+  void BeforeCursor(std::function<Status()> hook);
 
   // Replays what the log has and history has not, then takes writes. The error is the log's or the
   // history's.
@@ -75,15 +94,19 @@ class Pipeline final : public SampleSink {
   // Takes what is queued, flushes history, stops. Later writes get kUnavailable.
   void Stop();
 
+  // A batch with the origin of another node becomes one record (of up to 262,144 rows) of its own;
+  // it was judged there and is stored as it is.
   void Write(Batch batch, std::function<void(const Status&)> on_durable = nullptr) override;
 
-  // Waits until all rows written before this call are durable or refused. For tests and for
-  // replay's end.
+  // Waits until all rows written before this call are durable or refused, and the subscribers have
+  // seen them. For tests and for replay's end.
   void WaitUntilHandled();
   // Makes the pipeline's thread flush history now; waits for it.
   Status Flush();
 
   Ledger ledger() const;
+  const PointLedger* point_ledger() const;  // As given in the options.
+  uint64_t epoch() const;
   double log_durable_ms() const;  // Moving average of append + sync.
   bool log_failing() const;
   uint64_t next_sequence() const;

@@ -5,6 +5,7 @@
 #include <future>
 #include <set>
 
+#include "storage/temporary_folder.h"
 #include "telemetry/batch_codec.h"
 #include "telemetry/testing_site.h"
 
@@ -189,6 +190,166 @@ TEST_F(PipelineTest, AcknowledgesOnlyWhatTheLogHasSynced) {
   const Ledger ledger = pipeline_->ledger();
   EXPECT_EQ(ledger.produced, 10U);
   EXPECT_EQ(ledger.stored, 10U);
+}
+
+TEST_F(PipelineTest, AnAnswerComesWhenAQueryFindsTheRows) {
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    std::promise<size_t> found;
+    pipeline_->Write(Rows(i * 10, 3),
+                     [&](const Status&) { found.set_value(history_.tail.size()); });
+    EXPECT_EQ(found.get_future().get(), static_cast<size_t>(3 * (i + 1)));
+  }
+}
+
+TEST_F(PipelineTest, RowsOfAnotherNodeAreOneRecordKeepTheirOriginAndAreSeenAgain) {
+  std::vector<Batch> seen;
+  const auto start = [&] {
+    pipeline_ = std::make_unique<Pipeline>(log_, history_, quarantine_, clock_, options_);
+    pipeline_->SetSnapshot(site_.Snapshot());
+    pipeline_->Subscribe([&](const Batch& batch) { seen.push_back(batch); },
+                         Pipeline::Replay::kYes);
+    ASSERT_TRUE(pipeline_->Start());
+  };
+  options_.epoch = 77;
+  start();
+  ASSERT_TRUE(Send(Rows(0, 2)));
+  Batch foreign = Rows(100, 3);
+  foreign.Add(PointId{4}, At(103), At(103), 1);  // Not in our snapshot: judged where it came from.
+  foreign.origin = {"gateway-3", 42, 1000};
+  ASSERT_TRUE(Send(foreign));
+  ExpectBalanced();
+  EXPECT_EQ(pipeline_->ledger().quarantined, 0U);
+  Crash();
+  seen.clear();
+  start();
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_TRUE(seen[0].own());
+  EXPECT_EQ(seen[0].origin.epoch, 77U);
+  EXPECT_EQ(seen[1].origin.edge, "gateway-3");
+  EXPECT_EQ(seen[1].origin.epoch, 42U);
+  EXPECT_EQ(seen[1].origin.first, 1000U);
+  EXPECT_EQ(seen[1].first_sequence, 2U);
+  EXPECT_EQ(seen[1].size(), 4U);
+}
+
+TEST_F(PipelineTest, AHugeWriteOfAnotherNodeKeepsItsNumbers) {
+  Start();
+  Batch foreign = Rows(0, 300'000);
+  foreign.origin = {"gateway-3", 42, 1000};
+  ASSERT_TRUE(Send(std::move(foreign)));
+  pipeline_->WaitUntilHandled();
+  ASSERT_EQ(log_.records.size(), 2U);
+  const auto second = DecodeBatch(log_.records[1]);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->origin.first, 1000 + second->first_sequence);
+}
+
+TEST_F(PipelineTest, TheCursorMovesOnlyAfterWhoeverKeepsSomethingHasKeptIt) {
+  pipeline_ = std::make_unique<Pipeline>(log_, history_, quarantine_, clock_, options_);
+  pipeline_->SetSnapshot(site_.Snapshot());
+  bool fails = true;
+  size_t files_when_called = 0;
+  pipeline_->BeforeCursor([&]() -> Status {
+    files_when_called = history_.files.size();
+    return fails ? Status(Unavailable("disk")) : Status();
+  });
+  ASSERT_TRUE(pipeline_->Start());
+  ASSERT_TRUE(Send(Rows(0, 10)));
+  EXPECT_FALSE(pipeline_->Flush());
+  EXPECT_EQ(files_when_called, 10U);
+  EXPECT_EQ(log_.cursors["history"], 0U);
+  fails = false;
+  EXPECT_TRUE(pipeline_->Flush());
+  EXPECT_EQ(log_.cursors["history"], 1U);
+}
+
+TEST_F(PipelineTest, ACheckTakesRowsOutBeforeTheyAreStored) {
+  pipeline_ = std::make_unique<Pipeline>(log_, history_, quarantine_, clock_, options_);
+  pipeline_->SetSnapshot(site_.Snapshot());
+  pipeline_->CheckWith([](Batch& batch, std::vector<PointId>& quarantined) {
+    quarantined.push_back(batch.point.back());
+    batch.point.pop_back();
+    batch.source_time.pop_back();
+    batch.ingest_time.pop_back();
+    batch.value.pop_back();
+    batch.quality.pop_back();
+  });
+  ASSERT_TRUE(pipeline_->Start());
+  ASSERT_TRUE(Send(Rows(0, 10)));
+  ExpectBalanced();
+  EXPECT_EQ(pipeline_->ledger().quarantined, 1U);
+  EXPECT_EQ(history_.All().size(), 9U);
+}
+
+TEST_F(PipelineTest, WhatRepeatsARefusedRowIsRefusedWithIt) {
+  options_.drain_rows = 1'000'000;
+  Start();
+  log_.full = true;
+  pipeline_->Write(Rows(0, 1));  // Holds the thread, so that the next two share a round.
+  std::atomic<int> durable = 0, refused = 0;
+  const auto count = [&](const Status& status) { ++(status ? durable : refused); };
+  pipeline_->Write(Rows(10, 5000), count);
+  pipeline_->Write(Rows(10, 5000), count);
+  pipeline_->WaitUntilHandled();
+  EXPECT_EQ(durable, 0);
+  EXPECT_EQ(refused, 2);
+  log_.full = false;
+  EXPECT_TRUE(Send(Rows(10, 5000)));
+  EXPECT_EQ(history_.All().size(), 5000U);
+}
+
+TEST_F(PipelineTest, TheLedgerOfThePointsGoesOnOverACrashAndAddsUp) {
+  const storage::TemporaryFolder folder;
+  const auto open = [&] {
+    auto ledger = PointLedger::Open(folder.path(), 7);
+    EXPECT_TRUE(ledger);
+    return std::move(*ledger);
+  };
+  auto ledger = open();
+  options_.ledger = ledger.get();
+  Start();
+  ASSERT_TRUE(Send(Rows(0, 10)));
+  ASSERT_TRUE(Send(Rows(0, 10)));  // Known.
+  ASSERT_TRUE(pipeline_->Flush());
+  ASSERT_TRUE(Send(Rows(100, 5)));
+  Batch strange;
+  strange.Add(PointId{99}, At(0), At(0), 1);
+  ASSERT_TRUE(Send(std::move(strange)));
+  ExpectBalanced();
+  Crash();
+  ledger = open();
+  options_.ledger = ledger.get();
+  Start();
+  ASSERT_TRUE(Send(Rows(200, 1)));
+  ExpectBalanced();
+  const Ledger whole = pipeline_->ledger();
+  EXPECT_EQ(whole.produced, 27U);
+  EXPECT_EQ(whole.stored, 16U);
+  EXPECT_EQ(whole.quarantined, 1U);
+  EXPECT_EQ(whole.duplicates, 10U);
+  EXPECT_EQ(ledger->total().gap(), 0);
+  EXPECT_EQ(ledger->Points()[flow_.value].stored(), 16);
+  EXPECT_EQ(ledger->Points()[flow_.value].gap(), 0);
+  pipeline_.reset();
+}
+
+TEST_F(PipelineTest, ARecordThatTheDiskLostIsAGap) {
+  const storage::TemporaryFolder folder;
+  auto ledger = PointLedger::Open("", 7);
+  options_.ledger = ledger->get();
+  Start();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Send(Rows(100 * i, 2)));
+  pipeline_->WaitUntilHandled();
+  Crash();
+  log_.lost = {1};
+  ledger = PointLedger::Open(folder.path(), 7);
+  options_.ledger = ledger->get();
+  Start();
+  EXPECT_EQ(pipeline_->ledger().gap, 2);
+  EXPECT_EQ(pipeline_->ledger().produced, 6U);
+  EXPECT_EQ((*ledger)->total().lost, 2U);
+  pipeline_.reset();
 }
 
 TEST_F(PipelineTest, ManyWritersShareOneSync) {

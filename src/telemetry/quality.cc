@@ -282,8 +282,8 @@ MarkOutcome QualityMarker::Compact(Batch& batch) const {
   MarkOutcome outcome;
   size_t kept = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (fates_[i] == Fate::kDuplicate) ++outcome.duplicates;
-    if (fates_[i] == Fate::kQuarantine) ++outcome.quarantined;
+    if (fates_[i] == Fate::kDuplicate) outcome.duplicates.push_back(batch.point[i]);
+    if (fates_[i] == Fate::kQuarantine) outcome.quarantined.push_back(batch.point[i]);
     if (fates_[i] != Fate::kKeep) continue;
     if (kept != i) {
       batch.point[kept] = batch.point[i];

@@ -38,10 +38,10 @@ class RecentRows {
   size_t count_ = 0;    // Taken slots of now_.
 };
 
+// The rows that are not in the batch any more, by their points.
 struct MarkOutcome {
-  size_t duplicates =
-      0;  // Rows dropped: same point, source time and value as one seen just before.
-  size_t quarantined = 0;  // Rows moved to the quarantine.
+  std::vector<PointId> duplicates;  // The same point, source time and value came just before.
+  std::vector<PointId> quarantined;
 };
 
 class QualityMarker {

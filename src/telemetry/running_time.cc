@@ -4,7 +4,6 @@
 
 namespace penstock::telemetry {
 namespace {
-constexpr std::string_view kRunning = "running";
 constexpr size_t kStopsKept = 1000;
 }  // namespace
 
@@ -16,14 +15,25 @@ void RunningTime::See(const std::string& thing, Time time, bool running) {
   if (stops.size() > kStopsKept) stops.pop_front();
 }
 
+void RunningTime::Learn(const things::Snapshot& snapshot) {
+  if (learnt_ == &snapshot && revision_ == snapshot.revision &&
+      is_running_.size() == snapshot.by_id.size())
+    return;
+  is_running_.assign(snapshot.by_id.size(), 0);
+  for (const things::Property* property : snapshot.by_id)
+    if (property != nullptr && property->point.property == kPoint)
+      is_running_[property->point.id.value] = 1;
+  learnt_ = &snapshot;
+  revision_ = snapshot.revision;
+}
+
 void RunningTime::Observe(const Batch& batch, const things::Snapshot& snapshot) {
+  Learn(snapshot);
   for (size_t i = 0; i < batch.size(); ++i) {
-    // A waveform's thousands of rows are of one point: look once.
-    if (i > 0 && batch.point[i] == batch.point[i - 1] && batch.value[i] == batch.value[i - 1])
-      continue;
-    const things::Point* point = snapshot.FindPoint(batch.point[i]);
-    if (point == nullptr || point->property != kRunning || IsBad(batch.quality[i])) continue;
-    See(point->thing, batch.source_time[i], batch.value[i] != 0);
+    const PointId id = batch.point[i];
+    if (id.value >= is_running_.size() || is_running_[id.value] == 0) continue;
+    if (IsBad(batch.quality[i])) continue;
+    See(snapshot.FindPoint(id)->thing, batch.source_time[i], batch.value[i] != 0);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "telemetry/sample.h"
@@ -16,6 +18,7 @@ namespace penstock::telemetry {
 
 class RunningTime {
  public:
+  static constexpr std::string_view kPoint = "running";
   static constexpr double kStoppedShareMax = 0.3;  // Of the window.
 
   void Observe(const Batch& batch, const things::Snapshot& snapshot);
@@ -29,7 +32,13 @@ class RunningTime {
     Time from;
     Time to;  // Time::max() while it lasts.
   };
+  void Learn(const things::Snapshot& snapshot);
+
   std::map<std::string, std::deque<Stop>> stops_;  // The latest kStopsKept of each.
+  // By PointId, of the snapshot seen last: 1 for a point of this name.
+  std::vector<uint8_t> is_running_;
+  const things::Snapshot* learnt_ = nullptr;  // Only compared.
+  uint64_t revision_ = 0;
 };
 
 }  // namespace penstock::telemetry

@@ -12,6 +12,7 @@ constexpr std::pair<Quality, std::string_view> kNames[] = {
     {kGood, "Good"},
     {kUncertain, "Uncertain"},
     {kUncertainLastUsableValue, "Uncertain_LastUsableValue"},
+    {kUncertainSubstituteValue, "Uncertain_SubstituteValue"},
     {kUncertainSensorNotAccurate, "Uncertain_SensorNotAccurate"},
     {kUncertainEngineeringUnitsExceeded, "Uncertain_EngineeringUnitsExceeded"},
     {kUncertainSubNormal, "Uncertain_SubNormal"},
@@ -67,6 +68,7 @@ void Batch::Clear() {
   value.clear();
   quality.clear();
   first_sequence = 0;
+  origin = {};
 }
 
 }  // namespace penstock::telemetry

@@ -21,6 +21,7 @@ using Quality = uint32_t;
 inline constexpr Quality kGood = 0x00000000;
 inline constexpr Quality kUncertain = 0x40000000;
 inline constexpr Quality kUncertainLastUsableValue = 0x40900000;  // Stale.
+inline constexpr Quality kUncertainSubstituteValue = 0x40910000;  // Corrected by a person.
 inline constexpr Quality kUncertainSensorNotAccurate = 0x40930000;
 inline constexpr Quality kUncertainEngineeringUnitsExceeded =
     0x40940000;                                             // Outside minimum..maximum.
@@ -39,17 +40,30 @@ std::string QualityName(Quality quality);  // "Good", "Bad_SensorFailure", ...
 // arrival order. Booleans are 0 and 1. A waveform of n values arrives as n samples spaced by
 // 1/sample_rate.
 struct Batch {
+  // Whose numbering the rows had where they were first durable; (edge, epoch, sequence) names one
+  // row for ever, so that whoever gets it twice can tell.
+  struct Origin {
+    std::string edge;    // Name of the other node; empty: measured by this node.
+    uint64_t epoch = 0;  // Of that node's data folder. Own rows: given by the pipeline.
+    uint64_t first = 0;  // There row i had first + i. Unused for own rows: see first_sequence.
+  };
+
   std::vector<PointId> point;
   std::vector<Time> source_time;
   std::vector<Time> ingest_time;
   std::vector<double> value;
   std::vector<Quality> quality;
   uint64_t first_sequence = 0;  // Row i has first_sequence + i; given by the pipeline.
+  Origin origin;
+  // Let out of the quarantine by a person: stored as it is, not judged again. Not in the codec.
+  bool released = false;
+
+  bool own() const { return origin.edge.empty(); }
 
   size_t size() const { return value.size(); }
   bool empty() const { return value.empty(); }
   void Add(PointId id, Time source, Time ingest, double v, Quality q = kGood);
-  void Append(const Batch& other);
+  void Append(const Batch& other);  // The rows alone.
   void Reserve(size_t rows);
   void Clear();
 };

@@ -4,9 +4,20 @@
 
 namespace penstock::telemetry {
 
+namespace {
+
+void BookAtDoor(PointLedger* ledger, const Batch& batch) {
+  if (ledger == nullptr) return;
+  ledger->Produce(batch.point, batch.ingest_time.empty() ? Time() : batch.ingest_time.back());
+  ledger->Refuse(batch.point);
+}
+
+}  // namespace
+
 bool WriteQueue::HasRoom(size_t rows) const {
   // A batch larger than the whole queue is taken when it is alone.
-  return items_.empty() || (items_.size() < batches_max_ && rows_ + rows <= rows_max_);
+  return items_.empty() ||
+         (items_.size() < options_.batches_max && rows_ + rows <= options_.rows_max);
 }
 
 void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds wait) {
@@ -17,6 +28,7 @@ void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds
     books_.produced += rows;
     books_.refused += rows;
     lock.unlock();
+    BookAtDoor(options_.ledger, batch);
     if (on_durable) on_durable(Unavailable("the node is stopping, {} samples not taken", rows));
     return;
   }
@@ -27,6 +39,7 @@ void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds
         "queue to the log is full: {} rows in {} batches wait, {} rows refused after {} ms", rows_,
         items_.size(), rows, wait.count());
     if (on_durable) refusals_.push_back({std::move(on_durable), std::move(error).error()});
+    BookAtDoor(options_.ledger, batch);
   } else {
     rows_ += rows;
     ++accepted_;
@@ -42,6 +55,7 @@ WriteQueue::Taken WriteQueue::Take(size_t rows_max, std::chrono::milliseconds wa
     std::unique_lock lock(mutex_);
     not_empty_.wait_for(lock, wait,
                         [&] { return closed_ || woken_ || !items_.empty() || !refusals_.empty(); });
+    WaitForGroup(lock);
     woken_ = false;
     taken.refusals.swap(refusals_);
     for (size_t rows = 0;
@@ -53,8 +67,21 @@ WriteQueue::Taken WriteQueue::Take(size_t rows_max, std::chrono::milliseconds wa
       items_.pop_front();
     }
   }
-  if (!taken.items.empty()) not_full_.notify_all();
+  if (taken.items.empty()) return taken;
+  not_full_.notify_all();
+  // Who waits for each answer before the next write would only be slowed down.
+  if (taken.items.size() > 1) next_round_ = std::chrono::steady_clock::now() + options_.gap;
   return taken;
+}
+
+// What comes within `gap` of the round before shares the next one: under load a sync serves many
+// writes, and alone a write waits for nobody.
+void WriteQueue::WaitForGroup(std::unique_lock<std::mutex>& lock) {
+  if (items_.empty()) return;
+  not_empty_.wait_until(lock, next_round_, [&] {
+    return closed_ || woken_ || !refusals_.empty() || rows_ >= options_.hurry_rows ||
+           items_.size() >= options_.batches_max;
+  });
 }
 
 void WriteQueue::Wake() {
@@ -89,6 +116,17 @@ bool WriteQueue::closed_and_empty() const {
   return closed_ && items_.empty() && refusals_.empty();
 }
 
+void WriteQueue::BookEarlier(const LedgerCounts& counts) {
+  const std::lock_guard lock(mutex_);
+  books_.produced += counts.produced;
+  books_.stored += static_cast<uint64_t>(std::max<int64_t>(0, counts.stored()));
+  books_.forwarded += counts.forwarded;
+  books_.evicted += counts.evicted;
+  books_.quarantined += counts.quarantined;
+  books_.duplicates += counts.duplicates;
+  books_.refused += counts.refused;
+}
+
 void WriteQueue::BookProduced(size_t rows) {
   const std::lock_guard lock(mutex_);
   books_.produced += rows;
@@ -114,6 +152,18 @@ void WriteQueue::BookRefused(size_t rows) {
   in_hand_ -= rows;
 }
 
+void WriteQueue::BookEvicted(size_t rows) {
+  const std::lock_guard lock(mutex_);
+  books_.evicted += rows;
+  books_.stored -= rows;
+}
+
+void WriteQueue::BookForwarded(size_t rows) {
+  const std::lock_guard lock(mutex_);
+  books_.forwarded += rows;
+  books_.stored -= rows;
+}
+
 void WriteQueue::BookInHand(size_t rows) {
   const std::lock_guard lock(mutex_);
   in_hand_ = rows;
@@ -131,8 +181,8 @@ Ledger WriteQueue::ledger() const {
   const std::lock_guard lock(mutex_);
   Ledger ledger = books_;
   ledger.pending = rows_ + in_hand_;
-  const uint64_t known =
-      ledger.stored + ledger.quarantined + ledger.duplicates + ledger.refused + ledger.pending;
+  const uint64_t known = ledger.stored + ledger.forwarded + ledger.evicted + ledger.quarantined +
+                         ledger.duplicates + ledger.refused + ledger.pending;
   ledger.gap = static_cast<int64_t>(ledger.produced) - static_cast<int64_t>(known);
   return ledger;
 }

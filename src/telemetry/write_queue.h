@@ -31,8 +31,14 @@ class WriteQueue {
     std::vector<Refusal> refusals;  // To be told on the pipeline's thread.
   };
 
-  WriteQueue(size_t batches_max, size_t rows_max)
-      : batches_max_(batches_max), rows_max_(rows_max) {}
+  struct Options {
+    size_t batches_max = 4096, rows_max = 1'000'000;
+    // A round begins this long after the one before, or when hurry_rows wait.
+    std::chrono::milliseconds gap{0};
+    size_t hurry_rows = 1;
+    PointLedger* ledger = nullptr;
+  };
+  explicit WriteQueue(const Options& options) : options_(options) {}
 
   // Waits for room at most `wait`.
   void Put(Batch batch, Callback on_durable, std::chrono::milliseconds wait);
@@ -48,10 +54,13 @@ class WriteQueue {
   bool closed() const;
 
   // The books. `in_hand`: rows taken and neither stored nor given up.
+  void BookEarlier(const LedgerCounts& counts);  // Of earlier lives.
   void BookProduced(size_t rows);
   void BookDropped(size_t duplicates, size_t quarantined);
   void BookStored(size_t rows);
   void BookRefused(size_t rows);
+  void BookEvicted(size_t rows);    // Stored before.
+  void BookForwarded(size_t rows);  // Stored before.
   // What is really left in hand after a round: rows that a bug lost show up as the ledger's gap.
   void BookInHand(size_t rows);
   void BookHandled(size_t items);
@@ -60,8 +69,9 @@ class WriteQueue {
 
  private:
   bool HasRoom(size_t rows) const;
+  void WaitForGroup(std::unique_lock<std::mutex>& lock);
 
-  const size_t batches_max_, rows_max_;
+  const Options options_;
   mutable std::mutex mutex_;
   std::condition_variable not_empty_, not_full_, handled_changed_;
   std::deque<Item> items_;
@@ -69,6 +79,7 @@ class WriteQueue {
   size_t rows_ = 0, in_hand_ = 0;
   uint64_t accepted_ = 0, handled_ = 0;
   bool closed_ = false, woken_ = false;
+  std::chrono::steady_clock::time_point next_round_{};
   Ledger books_;
 };
 

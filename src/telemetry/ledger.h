@@ -1,0 +1,136 @@
+// The gap ledger: where every sample is that was ever handed to this node, per point and as a
+// whole, since the data folder was made:
+//
+//   produced = stored + forwarded + evicted + quarantined + duplicates + refused + pending
+//
+// The left side is counted when samples come, the right side where each of them ends, so a gap is a
+// loss or a defect and never a matter of policy. Counts are kept by hour of ingest, each closed
+// hour in a file of its own: a certificate for a range adds up whole hours. Format:
+// docs/formats/ledger.md.
+//
+// Thread rule: any thread; one lock per batch, not per sample.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "telemetry/sample.h"
+
+namespace penstock::telemetry {
+
+struct LedgerCounts {
+  uint64_t produced = 0;     // Handed to this node.
+  uint64_t durable = 0;      // Acknowledged: in the durable log.
+  uint64_t forwarded = 0;    // Of these: durable at a hub, and given up here.
+  uint64_t evicted = 0;      // Of these: deleted by retention.
+  uint64_t lost = 0;         // Of these: gone without any policy. Never 0 means damage.
+  uint64_t quarantined = 0;  // Kept apart with a reason, not as a sample.
+  uint64_t duplicates = 0;   // Dropped: the same point, time and value came twice.
+  uint64_t refused = 0;      // The callback got an error: the producer still has them.
+
+  int64_t stored() const;  // In the log or the history now.
+  int64_t gap() const;     // produced less all that is named above; lost samples are in it.
+  LedgerCounts& operator+=(const LedgerCounts& other);
+  bool operator==(const LedgerCounts&) const = default;
+};
+
+// Its fields with their names, in the order of the files.
+struct LedgerField {
+  std::string_view name;
+  uint64_t LedgerCounts::*field;
+};
+std::span<const LedgerField> LedgerFields();
+
+// What came between two times, all of one epoch.
+struct LedgerInterval {
+  uint64_t number = 0;  // Rises by 1.
+  uint64_t epoch = 0;
+  Time from{}, to{};  // [from, to), whole hours of ingest.
+  // What became durable in it, by this node's numbering and by the durable log's: [first, end).
+  uint64_t first_sequence = 0, end_sequence = 0;
+  uint64_t first_record = 0, end_record = 0;
+  LedgerCounts total;
+  std::vector<std::pair<PointId, LedgerCounts>> points;  // Rising ids; those of which any came.
+};
+
+Bytes EncodeInterval(const LedgerInterval& interval);
+Result<LedgerInterval> DecodeInterval(ByteView bytes);  // kDataLoss, with the place.
+
+class PointLedger {
+ public:
+  static constexpr Duration kInterval = std::chrono::hours(1);
+  static constexpr size_t kIntervalsMax = 24 * 366;  // Files; the oldest go, the totals stay.
+
+  // `folder` "": in memory only.
+  static Result<std::unique_ptr<PointLedger>> Open(std::string folder, uint64_t epoch);
+
+  // The pipeline's bookings, one call per batch. `now` says which hour it is.
+  void Produce(std::span<const PointId> points, Time now);
+  void Store(const Batch& batch, uint64_t record);
+  void Duplicate(std::span<const PointId> points);
+  void Quarantine(std::span<const PointId> points);
+  void Refuse(std::span<const PointId> points);
+  // A record that was read again at start: booked unless that was done before. Sequences missing
+  // between it and the books are lost.
+  void Replay(const Batch& batch, uint64_t record);
+  // After the replay: the log and the history end here. What the books have beyond is lost.
+  void EndReplay(uint64_t sequence_end);
+  // Rows that were durable here and are not any more.
+  void Forward(std::span<const std::pair<PointId, uint64_t>> rows);
+  void Evict(std::span<const std::pair<PointId, uint64_t>> rows);
+  void EvictUnnamed(uint64_t rows);  // Of which points is not known.
+
+  // Makes all of it durable. To be called before the log's cursor moves.
+  Status Persist();
+
+  LedgerCounts total() const;
+  std::vector<LedgerCounts> Points() const;  // By PointId.
+  uint64_t epoch() const { return epoch_; }
+  uint64_t sequence_end() const;  // One past the highest sequence in the books.
+  // Those that touch [from, to), oldest first; the open one as it is now.
+  Result<std::vector<LedgerInterval>> Read(Time from, Time to) const;
+
+ private:
+  PointLedger(std::string folder, uint64_t epoch) : folder_(std::move(folder)), epoch_(epoch) {}
+
+  static constexpr size_t kFields = 8;
+  struct File {
+    uint64_t number = 0;
+    Time from{}, to{};
+  };
+  Status Load();
+  Status TakeState(ByteView bytes);
+  void TurnTo(Time now);
+  void CloseOpen();
+  void Book(std::span<const PointId> points, uint64_t LedgerCounts::*field);
+  void BookRow(PointId point, uint64_t LedgerCounts::*field, uint64_t rows);
+  void NoteStored(const Batch& batch, uint64_t record);
+  LedgerInterval OpenInterval() const;
+  LedgerInterval ClosedSum() const;
+  Status RemoveOldest();
+  std::string PathOf(const File& file) const;
+
+  const std::string folder_;
+  const uint64_t epoch_;
+  mutable std::mutex mutex_;
+  // The open interval: its head and total, and its counts of points by field and PointId.
+  LedgerInterval open_;
+  std::array<std::vector<uint32_t>, kFields> columns_;
+  bool begun_ = false;  // Its hour is known.
+  // All before it, by PointId.
+  std::vector<LedgerCounts> closed_;
+  LedgerCounts closed_total_;
+  uint64_t sequence_end_ = 0;
+  bool sequence_known_ = false;
+  bool copied_ = false;  // The folder comes from a backup: older than what was acknowledged.
+  std::vector<LedgerInterval> unwritten_;  // Closed since the last Persist.
+  std::vector<File> files_;                // Rising by number.
+};
+
+}  // namespace penstock::telemetry

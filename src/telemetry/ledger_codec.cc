@@ -1,0 +1,146 @@
+// An interval as bytes: magic, varints, CRC. Points with consecutive ids and equal counts are one
+// run, so a site that samples everything at one pace costs a few bytes.
+#include <cstring>
+
+#include "telemetry/ledger.h"
+
+namespace penstock::telemetry {
+namespace {
+
+constexpr std::string_view kMagic = "PSLED1\r\n";
+constexpr size_t kPointsMax = 1 << 24;
+
+constexpr LedgerField kFields[] = {
+    {"produced", &LedgerCounts::produced},
+    {"durable", &LedgerCounts::durable},
+    {"forwarded", &LedgerCounts::forwarded},
+    {"evicted", &LedgerCounts::evicted},
+    {"lost", &LedgerCounts::lost},
+    {"quarantined", &LedgerCounts::quarantined},
+    {"duplicates", &LedgerCounts::duplicates},
+    {"refused", &LedgerCounts::refused},
+};
+
+void Put(Bytes& out, uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<uint8_t>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<uint8_t>(value));
+}
+
+// A byte that says which counts are not 0, then those.
+void PutCounts(Bytes& out, const LedgerCounts& counts) {
+  uint8_t mask = 0;
+  for (size_t i = 0; i < std::size(kFields); ++i)
+    if (counts.*kFields[i].field != 0) mask = static_cast<uint8_t>(mask | 1U << i);
+  out.push_back(mask);
+  for (const LedgerField& field : kFields)
+    if (counts.*field.field != 0) Put(out, counts.*field.field);
+}
+
+class Reader {
+ public:
+  explicit Reader(ByteView bytes) : bytes_(bytes) {}
+
+  Result<uint64_t> Number(std::string_view what) {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      if (at_ >= bytes_.size()) return DataLoss("ledger: ends within {}", what);
+      const uint8_t byte = bytes_[at_++];
+      if (shift == 63 && byte > 1) break;
+      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+    return DataLoss("ledger: number too long in {} at byte {}", what, at_);
+  }
+  Result<LedgerCounts> Counts() {
+    if (at_ >= bytes_.size()) return DataLoss("ledger: ends within counts");
+    const uint8_t mask = bytes_[at_++];
+    LedgerCounts counts;
+    for (size_t i = 0; i < std::size(kFields); ++i) {
+      if ((mask >> i & 1) == 0) continue;
+      ASSIGN_OR_RETURN(counts.*kFields[i].field, Number(kFields[i].name));
+    }
+    return counts;
+  }
+  Status Points(LedgerInterval& interval) {
+    ASSIGN_OR_RETURN(const uint64_t runs, Number("runs"));
+    uint64_t next = 0;
+    for (uint64_t i = 0; i < runs; ++i) {
+      ASSIGN_OR_RETURN(const uint64_t skip, Number("point"));
+      ASSIGN_OR_RETURN(const uint64_t length, Number("run"));
+      ASSIGN_OR_RETURN(const LedgerCounts counts, Counts());
+      if (length == 0 || length > kPointsMax || skip > kPointsMax ||
+          next + skip + length > kPointsMax)
+        return DataLoss("ledger: run {} has {} points from {}", i, length, next + skip);
+      for (uint64_t id = next + skip; id < next + skip + length; ++id)
+        interval.points.emplace_back(PointId{static_cast<uint32_t>(id)}, counts);
+      next += skip + length;
+    }
+    return {};
+  }
+  bool at_end() const { return at_ == bytes_.size(); }
+
+ private:
+  ByteView bytes_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+std::span<const LedgerField> LedgerFields() { return kFields; }
+
+Bytes EncodeInterval(const LedgerInterval& interval) {
+  Bytes out(kMagic.begin(), kMagic.end());
+  for (const uint64_t number :
+       {interval.number, interval.epoch, static_cast<uint64_t>(ToMicros(interval.from)),
+        static_cast<uint64_t>(ToMicros(interval.to)), interval.first_sequence,
+        interval.end_sequence, interval.first_record, interval.end_record})
+    Put(out, number);
+  PutCounts(out, interval.total);
+  Bytes runs;
+  uint64_t count = 0, next = 0;
+  for (size_t i = 0; i < interval.points.size(); ++count) {
+    const auto& [first, counts] = interval.points[i];
+    size_t end = i + 1;
+    while (end < interval.points.size() && interval.points[end].second == counts &&
+           interval.points[end].first.value == first.value + (end - i))
+      ++end;
+    Put(runs, first.value - next);
+    Put(runs, end - i);
+    PutCounts(runs, counts);
+    next = first.value + (end - i);
+    i = end;
+  }
+  Put(out, count);
+  out.insert(out.end(), runs.begin(), runs.end());
+  const uint32_t crc = Crc32c(out);
+  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<uint8_t>(crc >> shift));
+  return out;
+}
+
+Result<LedgerInterval> DecodeInterval(ByteView bytes) {
+  constexpr size_t kCrcBytes = 4;
+  if (bytes.size() < kMagic.size() + kCrcBytes || AsText(bytes.first(kMagic.size())) != kMagic)
+    return DataLoss("no ledger file: {} bytes", bytes.size());
+  const ByteView covered = bytes.first(bytes.size() - kCrcBytes);
+  uint32_t crc = 0;
+  for (size_t i = 0; i < kCrcBytes; ++i) crc |= uint32_t{bytes[covered.size() + i]} << 8 * i;
+  if (crc != Crc32c(covered)) return DataLoss("ledger damaged: checksum differs");
+  Reader reader(covered.subspan(kMagic.size()));
+  LedgerInterval interval;
+  uint64_t from = 0, to = 0;
+  for (auto* number : {&interval.number, &interval.epoch, &from, &to, &interval.first_sequence,
+                       &interval.end_sequence, &interval.first_record, &interval.end_record}) {
+    ASSIGN_OR_RETURN(*number, reader.Number("head"));
+  }
+  interval.from = FromMicros(static_cast<int64_t>(from));
+  interval.to = FromMicros(static_cast<int64_t>(to));
+  ASSIGN_OR_RETURN(interval.total, reader.Counts());
+  TRY(reader.Points(interval));
+  if (!reader.at_end()) return DataLoss("ledger: bytes behind the last run");
+  return interval;
+}
+
+}  // namespace penstock::telemetry
