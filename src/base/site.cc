@@ -55,6 +55,133 @@ Result<NotifyRoute> ReadRoute(const Json& entry, const std::string& base) {
   return route;
 }
 
+Status ReadTls(const Json& tls, Settings* settings) {
+  TRY(CheckKeys(tls, {"mode", "certificate", "key", "names"}, "/tls"));
+  const std::string mode = StringOr(tls, "mode", "");
+  TlsSettings& out = settings->tls;
+  if (mode == "off") {
+    out.mode = TlsSettings::Mode::kOff;
+  } else if (mode == "own-ca") {
+    out.mode = TlsSettings::Mode::kOwnCa;
+  } else if (mode == "files") {
+    out.mode = TlsSettings::Mode::kFiles;
+    ASSIGN_OR_RETURN(out.certificate, GetString(tls, "certificate", "/tls"));
+    ASSIGN_OR_RETURN(out.key, GetString(tls, "key", "/tls"));
+  } else {
+    return Bad("/tls/mode", fmt::format("\"{}\" is no tls mode", mode), "own-ca, files or off");
+  }
+  settings->tls_off = out.mode == TlsSettings::Mode::kOff;
+  if (!tls.contains("names")) return {};
+  const Json& names = tls["names"];
+  if (!names.is_array() || names.size() > 32)
+    return Bad("/tls/names", "must be a list of at most 32", "names: [hub.acme.example]");
+  for (const Json& name : names) {
+    if (!name.is_string())
+      return Bad("/tls/names", "a name is a text", "names: [hub.acme.example]");
+    out.names.push_back(name.get<std::string>());
+  }
+  return {};
+}
+
+// "20 Mbit/s", "512 kbit/s", "1 Gbit/s"
+Result<uint64_t> ParseBandwidth(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  const double factor = unit == "kbit/s"   ? 1e3
+                        : unit == "Mbit/s" ? 1e6
+                        : unit == "Gbit/s" ? 1e9
+                                           : 0;
+  if (error != std::errc() || factor == 0 || !(number * factor >= 8e3 && number * factor <= 1e12))
+    return Bad("/uplink/bandwidth", fmt::format("\"{}\" is no bandwidth", text),
+               "8 kbit/s or more, for example 20 Mbit/s");
+  return static_cast<uint64_t>(number * factor);
+}
+
+Status ReadUplink(const Json& document, UplinkSettings* out) {
+  const std::string hub = StringOr(document, "hub", "none");
+  if (hub != "none") {
+    if (!hub.starts_with("https://"))
+      return Bad("/hub", fmt::format("\"{}\" is no hub", hub),
+                 "https://hub.acme.example:8443, or none");
+    out->hub = hub;
+  }
+  if (!document.contains("uplink")) return {};
+  const Json& uplink = document["uplink"];
+  TRY(CheckKeys(uplink, {"bandwidth", "backfill-share", "when-full"}, "/uplink"));
+  if (uplink.contains("bandwidth")) {
+    ASSIGN_OR_RETURN(const std::string text, GetString(uplink, "bandwidth", "/uplink"));
+    ASSIGN_OR_RETURN(out->bits_per_second, ParseBandwidth(text));
+  }
+  if (uplink.contains("backfill-share")) {
+    ASSIGN_OR_RETURN(out->backfill_share, GetNumber(uplink, "backfill-share", "/uplink"));
+    if (!(out->backfill_share >= 0.05 && out->backfill_share <= 0.95))
+      return Bad("/uplink/backfill-share", "is not between 0.05 and 0.95", "0.7");
+  }
+  const std::string full = StringOr(uplink, "when-full", "evict");
+  if (full != "evict" && full != "refuse")
+    return Bad("/uplink/when-full", fmt::format("\"{}\" is no policy", full),
+               "evict (the oldest, told to the hub) or refuse (new samples)");
+  out->evict = full == "evict";
+  return {};
+}
+
+// records: postgresql://...
+Status ReadRecords(const Json& document, ClusterSettings* out) {
+  out->records = StringOr(document, "records", "");
+  if (out->records.empty() || out->records.starts_with("postgresql://")) return {};
+  return Bad("/records", fmt::format("\"{}\" is no place for records", out->records.substr(0, 80)),
+             "postgresql://USER@HOST/DATABASE, or leave it out for the data folder");
+}
+
+// blobs: s3://... or {to: s3://..., every: 5min, days: closed}
+Status ReadBlobs(const Json& blobs, ClusterSettings* out) {
+  const bool brief = blobs.is_string();
+  if (!brief) TRY(CheckKeys(blobs, {"to", "every", "days"}, "/blobs"));
+  out->blobs = brief ? blobs.get<std::string>() : StringOr(blobs, "to", "");
+  if (!out->blobs.starts_with("s3://") && !out->blobs.starts_with("file:/"))
+    return Bad("/blobs", fmt::format("\"{}\" is no blob store", out->blobs.substr(0, 80)),
+               "s3://BUCKET@HOST, or file:/FOLDER");
+  if (!brief) TRY(ReadDurationAt(blobs, "every", "/blobs", &out->blobs_every));
+  if (out->blobs_every < std::chrono::seconds(1))
+    return Bad("/blobs/every", "is shorter than a second", "every: 5min");
+  const std::string days = brief ? "all" : StringOr(blobs, "days", "all");
+  if (days != "all" && days != "closed")
+    return Bad("/blobs/days", fmt::format("\"{}\" is not all or closed", days), "days: closed");
+  out->blobs_closed_days = days == "closed";
+  return {};
+}
+
+// stream: {to: nats://..., as: edge, partitions: 16, replicas: 3}
+Status ReadStream(const Json& stream, ClusterSettings* out) {
+  TRY(CheckKeys(stream, {"to", "as", "partitions", "replicas"}, "/stream"));
+  ASSIGN_OR_RETURN(out->stream, GetString(stream, "to", "/stream"));
+  if (!out->stream.starts_with("nats://") && !out->stream.starts_with("tls://"))
+    return Bad("/stream/to", fmt::format("\"{}\" is no stream", out->stream.substr(0, 80)),
+               "nats://HOST:4222 or tls://HOST:4222");
+  ASSIGN_OR_RETURN(out->stream_role, GetString(stream, "as", "/stream"));
+  if (out->stream_role != "edge" && out->stream_role != "hub")
+    return Bad("/stream/as", fmt::format("\"{}\" is not edge or hub", out->stream_role),
+               "as: edge");
+  const double partitions = NumberOr(stream, "partitions", 16);
+  const double replicas = NumberOr(stream, "replicas", 3);
+  if (!(partitions >= 1 && partitions <= 64))
+    return Bad("/stream/partitions", "is not 1 to 64", "partitions: 16");
+  if (!(replicas >= 1 && replicas <= 5))
+    return Bad("/stream/replicas", "is not 1 to 5", "replicas: 3");
+  out->stream_partitions = static_cast<uint32_t>(partitions);
+  out->stream_replicas = static_cast<uint32_t>(replicas);
+  return {};
+}
+
+Status ReadCluster(const Json& document, ClusterSettings* out) {
+  TRY(ReadRecords(document, out));
+  if (document.contains("blobs")) TRY(ReadBlobs(document["blobs"], out));
+  if (document.contains("stream")) TRY(ReadStream(document["stream"], out));
+  return {};
+}
+
 }  // namespace
 
 Result<Endpoint> ParseEndpoint(std::string_view text) {
@@ -81,10 +208,16 @@ bool IsLoopback(const Endpoint& endpoint) {
          endpoint.host.starts_with("127.");
 }
 
+std::string RecordsAddress(const Settings& settings) {
+  return settings.cluster.records.empty() ? settings.data + "/records.db"
+                                          : settings.cluster.records;
+}
+
 Result<Settings> SettingsFromJson(const Json& document) {
   Settings settings;
   if (document.is_null()) return settings;
-  TRY(CheckKeys(document, {"site", "data", "listen", "tls", "hub", "retain", "limits", "notify"}));
+  TRY(CheckKeys(document, {"site", "data", "listen", "tls", "hub", "uplink", "retain", "limits",
+                           "notify", "records", "blobs", "stream"}));
   settings.site = StringOr(document, "site", settings.site);
   settings.data = StringOr(document, "data", settings.data);
   if (document.contains("listen")) {
@@ -94,23 +227,19 @@ Result<Settings> SettingsFromJson(const Json& document) {
     TRY(ReadEndpoint(listen, "mqtt", &settings.mqtt));
   }
   if (document.contains("tls")) {
-    TRY(CheckKeys(document["tls"], {"mode"}, "/tls"));
-    const std::string mode = StringOr(document["tls"], "mode", "");
-    if (mode != "off")
-      return Bad("/tls/mode", fmt::format("tls mode \"{}\" is not there yet", mode),
-                 "mode: off, on loopback");
+    TRY(ReadTls(document["tls"], &settings));
   }
   if (settings.tls_off && (!IsLoopback(settings.http) || !IsLoopback(settings.mqtt)))
     return Bad("/listen", "tls is off and a listener is not on loopback",
-               "listen on 127.0.0.1 and put a TLS proxy in front");
-  if (const std::string hub = StringOr(document, "hub", "none"); hub != "none")
-    return Bad("/hub", "a hub is not there yet", "hub: none");
+               "tls: {mode: own-ca}, or listen on 127.0.0.1");
+  TRY(ReadUplink(document, &settings.uplink));
   if (document.contains("retain")) {
     const Json& retain = document["retain"];
     TRY(CheckKeys(retain, {"raw", "decisions"}, "/retain"));
     TRY(ReadDurationAt(retain, "raw", "/retain", &settings.retain_raw));
     TRY(ReadDurationAt(retain, "decisions", "/retain", &settings.retain_decisions));
   }
+  TRY(ReadCluster(document, &settings.cluster));
   if (document.contains("limits")) {
     const Json& limits = document["limits"];
     TRY(CheckKeys(limits, {"log_mib", "history_mib"}, "/limits"));
@@ -136,8 +265,9 @@ Result<Settings> ReadSite(const std::string& folder) {
   auto settings = SettingsFromJson(document);
   if (!settings) return std::unexpected(settings.error().Where(path));
   settings->folder = fs::absolute(folder).lexically_normal().string();
-  if (!fs::path(settings->data).is_absolute())
-    settings->data = (fs::path(settings->folder) / settings->data).lexically_normal().string();
+  for (std::string* path : {&settings->data, &settings->tls.certificate, &settings->tls.key})
+    if (!path->empty() && !fs::path(*path).is_absolute())
+      *path = (fs::path(settings->folder) / *path).lexically_normal().string();
   return settings;
 }
 

@@ -22,12 +22,40 @@ struct NotifyRoute {
   Duration escalate_after{0};
 };
 
+struct TlsSettings {
+  enum class Mode { kOff, kOwnCa, kFiles } mode = Mode::kOff;
+  std::string certificate, key;    // kFiles: PEM files; relative to the site folder, or absolute.
+  std::vector<std::string> names;  // kOwnCa: host names and addresses beside the listeners'.
+};
+
+// How this node, as an edge, sends to its hub.
+struct UplinkSettings {
+  std::string hub;               // "https://hub:8443"; "" = none.
+  uint64_t bits_per_second = 0;  // 0: no bound.
+  double backfill_share = 0.7;   // Of the bandwidth, for what an outage left behind.
+  bool evict = true;             // A full log gives up its oldest records, or takes no more.
+};
+
+// What a node uses of a cluster; all empty: one machine.
+struct ClusterSettings {
+  std::string records;  // "postgresql://USER@HOST/DATABASE[?schema=NAME]"; "" = DATA/records.db.
+  std::string blobs;    // "s3://BUCKET[/PREFIX]@HOST[:PORT]" or "file:/FOLDER": the history's copy.
+  Duration blobs_every = std::chrono::minutes(5);  // Between copies.
+  bool blobs_closed_days = false;                  // Only of days that are over.
+  std::string stream;                              // "nats://HOST[:PORT][,HOST...]"
+  std::string stream_role;  // "edge": sends its samples; "hub": takes partitions.
+  uint32_t stream_partitions = 16, stream_replicas = 3;
+};
+
 struct Settings {
   std::string folder;                 // The site folder, absolute; set by ReadSite.
   std::string site = "example/site";  // ISA-95 enterprise/site.
   std::string data = "data";          // Relative to the site folder, or absolute.
   Endpoint http{"127.0.0.1", 8080}, mqtt{"127.0.0.1", 1883};
   bool tls_off = true;  // Only allowed while every listener is on loopback.
+  TlsSettings tls;
+  UplinkSettings uplink;
+  ClusterSettings cluster;
   Duration retain_raw = std::chrono::days(90);
   Duration retain_decisions = std::chrono::days(730);
   uint64_t log_bytes_max = 1ULL << 30;
@@ -35,6 +63,8 @@ struct Settings {
   std::vector<NotifyRoute> notify;
 };
 
+// Where the records are: site.yaml's, or the file in the data folder.
+std::string RecordsAddress(const Settings& settings);
 Result<Endpoint> ParseEndpoint(std::string_view text);  // "127.0.0.1:8080", "[::1]:0"
 bool IsLoopback(const Endpoint& endpoint);
 // Reads FOLDER/site.yaml. Errors name file, pointer and fix.

@@ -33,8 +33,7 @@ void PrintChain(const Json& chain) {
 
 // Without a node: from the records, read-only.
 Result<Json> ExplainFromRecords(const Settings& settings, const std::string& id) {
-  ASSIGN_OR_RETURN(const auto records,
-                   storage::Records::OpenReadOnly(settings.data + "/records.db"));
+  ASSIGN_OR_RETURN(const auto records, storage::Records::OpenReadOnly(RecordsAddress(settings)));
   ASSIGN_OR_RETURN(
       const auto rows,
       records->Query("SELECT body FROM alarms WHERE trace = ?1 OR 'A-' || number = ?1", {id}));

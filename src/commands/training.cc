@@ -165,8 +165,7 @@ Result<Json> TrainFromPlant(const Settings& settings, const std::string& models_
 Result<Json> TrainFromSite(const Settings& settings, const std::string& models_folder,
                            const std::string& model, const Progress& progress) {
   ASSIGN_OR_RETURN(const Task task, ReadTask(settings, model));
-  ASSIGN_OR_RETURN(const auto records,
-                   storage::Records::OpenReadOnly(settings.data + "/records.db"));
+  ASSIGN_OR_RETURN(const auto records, storage::Records::OpenReadOnly(RecordsAddress(settings)));
   Time from, to;
   ASSIGN_OR_RETURN(const auto labels, LabelsOf(*records, &from, &to));
   ASSIGN_OR_RETURN(const auto past, storage::History::OpenReadOnly(settings.data + "/history"));

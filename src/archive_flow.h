@@ -1,0 +1,37 @@
+// The node copies its history to the blob store by itself, on a thread of its own: a slow store
+// holds up nobody. Owned by the node, like the other flows.
+#pragma once
+
+#include <memory>
+#include <thread>
+
+#include "base/json.h"
+#include "base/site.h"
+#include "storage/blobs_archive.h"
+
+namespace penstock {
+
+class ArchiveFlow {
+ public:
+  // Null when the site has no blob store. Speaks with nobody before Start.
+  static Result<std::unique_ptr<ArchiveFlow>> Open(const Settings& settings, const Clock& clock);
+  ~ArchiveFlow();  // Stop().
+
+  void Start();
+  void Stop();  // Ends a copy in the middle; the next life goes on.
+
+  storage::BlobArchive& archive() { return archive_; }
+
+ private:
+  ArchiveFlow(const Settings& settings, std::unique_ptr<storage::Blobs> blobs, const Clock& clock);
+  void Run(const std::stop_token& stop);
+  Status PushOnce();
+
+  const ClusterSettings settings_;
+  std::unique_ptr<storage::Blobs> blobs_;
+  storage::BlobArchive archive_;
+  bool loaded_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace penstock
