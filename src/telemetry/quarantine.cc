@@ -2,20 +2,38 @@
 // never waits for the disk: entries gather in memory, at most as many as a flush is allowed to be
 // large; what comes beyond in the same moment is only counted. Totals per rule live in the records
 // too, so the console's figure survives a restart.
+//
+// Keep() is on the way of samples that will be acknowledged: one transaction, synced, before it
+// returns. A flood of violations therefore slows its producers, and larger groups form; the bounds
+// keep the store small, oldest out first, a point's own first of all.
+//
+// Releasing in three steps (claimed, durable in the log, settled) makes it happen once: what was
+// claimed when the node ended is looked up in the history at the next start.
 #include "telemetry/quarantine.h"
 
 #include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "telemetry/batch_codec.h"
 
 namespace penstock::telemetry {
 namespace {
+
+using storage::SqlRow;
+using storage::SqlValue;
 
 constexpr size_t kWaitingMax = 1000;
 constexpr size_t kRulesMax = 64;  // Rules are our own words; a bound all the same.
 constexpr std::chrono::milliseconds kFlushEvery{250};
 constexpr size_t kValueMax = 200, kTextMax = 1000;
+// A bound is enforced when exceeded by a sixteenth, so that not every entry pays for a deletion.
+constexpr size_t kSlackShare = 16;
+
+constexpr std::string_view kStates[] = {"noted", "open", "releasing", "released", "discarded"};
+constexpr const char* kColumns =
+    "id, at, source, point, rule, value, message, state, contract, source_time, quality, rows, "
+    "corrected, actor, reason, resolved_at";
 
 // Cuts at a character, never inside one (UTF-8).
 void Cut(std::string& text, size_t max) {
@@ -24,17 +42,78 @@ void Cut(std::string& text, size_t max) {
   text.resize(max);
 }
 
+QuarantineItem ItemOf(const SqlRow& row) {
+  QuarantineItem item;
+  item.id = static_cast<uint64_t>(row.Integer(0));
+  item.entry = {.at = FromMicros(row.Integer(1)),
+                .source = row.Text(2),
+                .point = row.Text(3),
+                .rule = row.Text(4),
+                .value = row.Text(5),
+                .message = row.Text(6)};
+  item.state = ParseQuarantineState(row.Text(7)).value_or(QuarantineState::kNoted);
+  item.contract = row.Text(8);
+  item.source_time = FromMicros(row.Integer(9));
+  item.quality = static_cast<Quality>(row.Integer(10));
+  item.rows = static_cast<uint64_t>(row.Integer(11));
+  if (!row.IsNull(12)) item.corrected = row.Real(12);
+  item.actor = row.Text(13);
+  item.reason = row.Text(14);
+  if (!row.IsNull(15)) item.resolved_at = FromMicros(row.Integer(15));
+  return item;
+}
+
 }  // namespace
 
+std::string_view QuarantineStateName(QuarantineState state) {
+  return kStates[static_cast<size_t>(state)];
+}
+
+Result<QuarantineState> ParseQuarantineState(std::string_view name) {
+  for (size_t i = 0; i < std::size(kStates); ++i)
+    if (kStates[i] == name) return static_cast<QuarantineState>(i);
+  auto error = InvalidArgument("state \"{}\" is not known", name.substr(0, 40));
+  error.error().Fix("noted, open, releasing, released or discarded");
+  return error;
+}
+
 Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records& records,
-                                                               size_t limit) {
+                                                               size_t notes) {
+  QuarantineLimits limits;
+  limits.notes = notes;
+  return Open(records, limits);
+}
+
+Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records& records,
+                                                               QuarantineLimits limits) {
   TRY(records.Migrate("telemetry", {{1, R"sql(
     CREATE TABLE telemetry_quarantine (
       id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL,
       point TEXT NOT NULL, rule TEXT NOT NULL, value TEXT NOT NULL, message TEXT NOT NULL);
     CREATE TABLE telemetry_quarantine_rules (rule TEXT PRIMARY KEY, count INTEGER NOT NULL);
+  )sql"},
+                                    {2, R"sql(
+    ALTER TABLE telemetry_quarantine ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE telemetry_quarantine ADD COLUMN state TEXT NOT NULL DEFAULT 'noted';
+    ALTER TABLE telemetry_quarantine ADD COLUMN contract TEXT NOT NULL DEFAULT '';
+    ALTER TABLE telemetry_quarantine ADD COLUMN source_time INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE telemetry_quarantine ADD COLUMN quality INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE telemetry_quarantine ADD COLUMN rows INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE telemetry_quarantine ADD COLUMN record BLOB;
+    ALTER TABLE telemetry_quarantine ADD COLUMN corrected REAL;
+    ALTER TABLE telemetry_quarantine ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+    ALTER TABLE telemetry_quarantine ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+    ALTER TABLE telemetry_quarantine ADD COLUMN resolved_at INTEGER;
+    CREATE INDEX telemetry_quarantine_held ON telemetry_quarantine (held, id);
+    CREATE INDEX telemetry_quarantine_point ON telemetry_quarantine (point, id);
+    CREATE INDEX telemetry_quarantine_state ON telemetry_quarantine (state, id);
+    CREATE TABLE telemetry_violations (
+      contract TEXT NOT NULL, point TEXT NOT NULL, rule TEXT NOT NULL, rows INTEGER NOT NULL,
+      last INTEGER NOT NULL, PRIMARY KEY (contract, point, rule));
+    CREATE TABLE telemetry_quarantine_evicted (only_one INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
+    INSERT INTO telemetry_quarantine_evicted VALUES (1, 0);
   )sql"}}));
-  std::unique_ptr<QuarantineStore> store(new QuarantineStore(records, limit));
+  std::unique_ptr<QuarantineStore> store(new QuarantineStore(records, limits));
   TRY(store->Load());
   store->thread_ =
       std::jthread([raw = store.get()](const std::stop_token& stop) { raw->Run(stop); });
@@ -49,11 +128,24 @@ QuarantineStore::~QuarantineStore() {
 }
 
 Status QuarantineStore::Load() {
-  ASSIGN_OR_RETURN(const auto rows,
+  ASSIGN_OR_RETURN(const auto rules,
                    records_.Query("SELECT rule, count FROM telemetry_quarantine_rules"));
-  for (const auto& row : rows) per_rule_[row.Text(0)] = static_cast<uint64_t>(row.Integer(1));
+  for (const auto& row : rules) per_rule_[row.Text(0)] = static_cast<uint64_t>(row.Integer(1));
+  ASSIGN_OR_RETURN(
+      const auto points,
+      records_.Query(
+          "SELECT point, count(*) FROM telemetry_quarantine WHERE held = 1 GROUP BY point"));
+  for (const auto& row : points) {
+    held_of_point_[row.Text(0)] = static_cast<uint64_t>(row.Integer(1));
+    held_ += static_cast<uint64_t>(row.Integer(1));
+  }
+  ASSIGN_OR_RETURN(const auto evicted,
+                   records_.Query("SELECT rows FROM telemetry_quarantine_evicted"));
+  if (!evicted.empty()) evicted_ = static_cast<uint64_t>(evicted[0].Integer(0));
   return {};
 }
+
+// --- Notes
 
 void QuarantineStore::Put(QuarantineEntry entry) {
   Cut(entry.source, kTextMax);
@@ -106,10 +198,12 @@ Status QuarantineStore::Flush() {
                        "ON CONFLICT (rule) DO UPDATE SET count = excluded.count",
                        {rule, static_cast<int64_t>(count)}));
     }
+    if (entries.empty()) return {};
     TRY(
-        records_.Run("DELETE FROM telemetry_quarantine WHERE id <= "
-                     "(SELECT coalesce(max(id), 0) FROM telemetry_quarantine) - ?",
-                     {static_cast<int64_t>(limit_)}));
+        records_.Run("DELETE FROM telemetry_quarantine WHERE held = 0 AND id <= coalesce("
+                     "(SELECT id FROM telemetry_quarantine WHERE held = 0 "
+                     "ORDER BY id DESC LIMIT 1 OFFSET ?), 0)",
+                     {static_cast<int64_t>(limits_.notes)}));
     return {};
   });
   if (!written) {
@@ -124,26 +218,249 @@ Status QuarantineStore::Flush() {
   return written;
 }
 
-Result<std::vector<QuarantineStore::Item>> QuarantineStore::List(uint64_t after, size_t limit) {
+// --- Held entries
+
+Status QuarantineStore::WriteViolation(const Violation& v) {
+  const Batch& rows = v.rows;
+  Bytes record;
+  EncodeBatch(rows, record);
+  std::string message = v.message;
+  Cut(message, kTextMax);
+  TRY(records_.Run(
+      "INSERT INTO telemetry_quarantine (at, source, point, rule, value, message, held, state, "
+      "contract, source_time, quality, rows, record) VALUES (?,?,?,?,?,?,1,'open',?,?,?,?,?)",
+      {ToMicros(rows.ingest_time.front()), v.path.substr(0, v.path.find('/')), v.path, v.rule,
+       v.value, message, v.contract, ToMicros(rows.source_time.front()),
+       static_cast<int64_t>(rows.quality.front()), static_cast<int64_t>(rows.size()), record}));
+  TRY(
+      records_.Run("INSERT INTO telemetry_violations VALUES (?, ?, ?, ?, ?) "
+                   "ON CONFLICT (contract, point, rule) DO UPDATE SET "
+                   "rows = telemetry_violations.rows + excluded.rows, last = excluded.last",
+                   {v.contract, v.path, v.rule, static_cast<int64_t>(rows.size()),
+                    ToMicros(rows.ingest_time.back())}));
+  return {};
+}
+
+// Deletes the oldest held entries of `where` but the latest `keep`; open rows count as evicted.
+Status QuarantineStore::EvictHeld(const std::string& where, std::vector<SqlValue> parameters,
+                                  size_t keep, uint64_t& evicted) {
+  std::vector<SqlValue> with_offset = parameters;
+  with_offset.emplace_back(static_cast<int64_t>(keep));
+  ASSIGN_OR_RETURN(const auto last,
+                   records_.Query("SELECT id FROM telemetry_quarantine WHERE held = 1" + where +
+                                      " ORDER BY id DESC LIMIT 1 OFFSET ?",
+                                  with_offset));
+  if (last.empty()) return {};
+  parameters.emplace_back(last[0].Integer(0));
+  const std::string old = "FROM telemetry_quarantine WHERE held = 1" + where + " AND id <= ?";
+  ASSIGN_OR_RETURN(
+      const auto open,
+      records_.Query("SELECT coalesce(sum(rows), 0) " + old + " AND state = 'open'", parameters));
+  TRY(records_.Run("DELETE " + old, parameters));
+  evicted += static_cast<uint64_t>(open[0].Integer(0));
+  return {};
+}
+
+Status QuarantineStore::Keep(std::span<const Violation> violations) {
+  const std::lock_guard writer(flush_mutex_);
+  std::map<std::string, uint64_t> added;
+  for (const Violation& v : violations) ++added[v.path];
+  uint64_t evicted = 0;
+  std::vector<std::string> full;
+  bool all_full = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [path, count] : added)
+      if (held_of_point_[path] + count >
+          limits_.held_of_point + limits_.held_of_point / kSlackShare)
+        full.push_back(path);
+    all_full = held_ + violations.size() > limits_.held + limits_.held / kSlackShare;
+  }
+  TRY(records_.Transaction([&]() -> Status {
+    for (const Violation& violation : violations) TRY(WriteViolation(violation));
+    for (const std::string& path : full)
+      TRY(EvictHeld(" AND point = ?", {path}, limits_.held_of_point, evicted));
+    if (all_full) TRY(EvictHeld("", {}, limits_.held, evicted));
+    if (evicted == 0) return {};
+    TRY(records_.Run("UPDATE telemetry_quarantine_evicted SET rows = rows + ?",
+                     {static_cast<int64_t>(evicted)}));
+    return {};
+  }));
+  const std::lock_guard lock(mutex_);
+  for (const Violation& v : violations) {
+    per_rule_[per_rule_.contains(v.rule) || per_rule_.size() < kRulesMax ? v.rule : "other"] +=
+        v.rows.size();
+    Counter("penstock_contract_violations_total", "Samples that broke a data contract.",
+            fmt::format("contract=\"{}\",rule=\"{}\"", v.contract.substr(0, v.contract.find('@')),
+                        v.rule))
+        .Add(v.rows.size());
+  }
+  for (const auto& [path, count] : added) held_of_point_[path] += count;
+  for (const std::string& path : full) held_of_point_[path] = limits_.held_of_point;
+  held_ = all_full ? limits_.held : held_ + violations.size();
+  evicted_ += evicted;
+  changed_ = true;
+  return {};
+}
+
+Result<std::vector<QuarantineItem>> QuarantineStore::List(uint64_t after, size_t limit,
+                                                          const QuarantineFilter& filter) {
   TRY(Flush());
   const auto below = after == 0 || after > INT64_MAX ? INT64_MAX : static_cast<int64_t>(after);
+  std::string where = "id < ?";
+  std::vector<SqlValue> parameters = {below};
+  const auto add = [&](const char* condition, SqlValue value) {
+    where += std::string(" AND ") + condition;
+    parameters.push_back(std::move(value));
+  };
+  if (filter.contract.find('@') != std::string::npos)
+    add("contract = ?", filter.contract);
+  else if (!filter.contract.empty())
+    add("substr(contract, 1, length(?)) = ?", filter.contract + "@");
+  if (!filter.contract.empty() && filter.contract.find('@') == std::string::npos)
+    parameters.emplace_back(filter.contract + "@");
+  if (!filter.point.empty()) add("point = ?", filter.point);
+  if (!filter.rule.empty()) add("rule = ?", filter.rule);
+  if (filter.state) add("state = ?", std::string(QuarantineStateName(*filter.state)));
+  if (filter.from) add("at >= ?", ToMicros(*filter.from));
+  if (filter.to) add("at < ?", ToMicros(*filter.to));
+  parameters.emplace_back(static_cast<int64_t>(std::min<size_t>(limit, 10'000)));
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query(fmt::format("SELECT {} FROM telemetry_quarantine WHERE {} "
+                                              "ORDER BY id DESC LIMIT ?",
+                                              kColumns, where),
+                                  std::move(parameters)));
+  std::vector<QuarantineItem> items;
+  items.reserve(rows.size());
+  for (const auto& row : rows) items.push_back(ItemOf(row));
+  return items;
+}
+
+Result<QuarantineItem> QuarantineStore::Get(uint64_t id) {
+  TRY(Flush());
+  return Find(id);
+}
+
+// Without Flush, so that it may be called inside of a transaction.
+Result<QuarantineItem> QuarantineStore::Find(uint64_t id) {
   ASSIGN_OR_RETURN(
       const auto rows,
-      records_.Query("SELECT id, at, source, point, rule, value, message FROM telemetry_quarantine "
-                     "WHERE id < ? ORDER BY id DESC LIMIT ?",
-                     {below, static_cast<int64_t>(std::min<size_t>(limit, limit_))}));
-  std::vector<Item> items;
-  items.reserve(rows.size());
-  for (const auto& row : rows) {
-    items.push_back({static_cast<uint64_t>(row.Integer(0)),
-                     {.at = FromMicros(row.Integer(1)),
-                      .source = row.Text(2),
-                      .point = row.Text(3),
-                      .rule = row.Text(4),
-                      .value = row.Text(5),
-                      .message = row.Text(6)}});
+      records_.Query(fmt::format("SELECT {} FROM telemetry_quarantine WHERE id = ?", kColumns),
+                     {static_cast<int64_t>(std::min<uint64_t>(id, INT64_MAX))}));
+  if (rows.empty()) return NotFound("no entry {} in the quarantine", id);
+  return ItemOf(rows[0]);
+}
+
+Result<Batch> QuarantineStore::RowsOf(uint64_t id) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT record FROM telemetry_quarantine WHERE id = ? AND held = 1",
+                     {static_cast<int64_t>(std::min<uint64_t>(id, INT64_MAX))}));
+  if (rows.empty()) return FailedPrecondition("entry {} has no sample to release", id);
+  return DecodeBatch(rows[0].Blob(0));
+}
+
+// Open -> `to`; the entry as it was before.
+Result<QuarantineItem> QuarantineStore::ChangeState(uint64_t id, const QuarantineAct& act,
+                                                    QuarantineState to) {
+  QuarantineItem before;
+  TRY(records_.Transaction([&]() -> Status {
+    ASSIGN_OR_RETURN(before, Find(id));
+    if (before.state == QuarantineState::kNoted && to == QuarantineState::kReleasing) {
+      auto error = FailedPrecondition("entry {} has no sample to release", id);
+      error.error().Fix("it was no sample: see its message; discard it");
+      return error;
+    }
+    if (before.state > QuarantineState::kOpen) return {};
+    TRY(records_.Run(
+        "UPDATE telemetry_quarantine SET state = ?, actor = ?, reason = ?, corrected = ?, "
+        "resolved_at = ? WHERE id = ?",
+        {std::string(QuarantineStateName(to)), act.actor, act.reason,
+         act.value ? SqlValue(*act.value) : SqlValue(nullptr), ToMicros(act.at),
+         static_cast<int64_t>(id)}));
+    return {};
+  }));
+  return before;
+}
+
+Result<std::optional<Batch>> QuarantineStore::Claim(uint64_t id, const QuarantineAct& act) {
+  ASSIGN_OR_RETURN(const QuarantineItem now, Find(id));
+  if (act.value && now.rows > 1) {
+    auto error =
+        FailedPrecondition("entry {} has {} samples, one value corrects one", id, now.rows);
+    error.error().At("/value").Fix("release it as it is, or discard it");
+    return error;
   }
-  return items;
+  ASSIGN_OR_RETURN(const QuarantineItem before, ChangeState(id, act, QuarantineState::kReleasing));
+  if (before.state == QuarantineState::kDiscarded)
+    return FailedPrecondition("entry {} was discarded by {}", id, before.actor);
+  if (before.state > QuarantineState::kOpen) {
+    if (before.corrected != act.value)
+      return FailedPrecondition("entry {} was released by {} with another value", id, before.actor);
+    return std::optional<Batch>();
+  }
+  ASSIGN_OR_RETURN(Batch rows, RowsOf(id));
+  rows.released = true;
+  rows.first_sequence = 0;
+  if (act.value) {
+    rows.value.front() = *act.value;
+    rows.quality.front() = kUncertainSubstituteValue;
+  }
+  return std::optional(std::move(rows));
+}
+
+Status QuarantineStore::Settle(uint64_t id, bool stored) {
+  const char* sql =
+      stored ? "UPDATE telemetry_quarantine SET state = 'released' WHERE id = ? AND state = "
+               "'releasing'"
+             : "UPDATE telemetry_quarantine SET state = 'open', actor = '', reason = '', "
+               "corrected = NULL, resolved_at = NULL WHERE id = ? AND state = 'releasing'";
+  TRY(records_.Run(sql, {static_cast<int64_t>(id)}));
+  return {};
+}
+
+Status QuarantineStore::Discard(uint64_t id, const QuarantineAct& act) {
+  ASSIGN_OR_RETURN(const QuarantineItem before, ChangeState(id, act, QuarantineState::kDiscarded));
+  if (before.state == QuarantineState::kReleased || before.state == QuarantineState::kReleasing)
+    return FailedPrecondition("entry {} was released by {}", id, before.actor);
+  return {};
+}
+
+Result<std::vector<uint64_t>> QuarantineStore::Interrupted() {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT id FROM telemetry_quarantine WHERE state = 'releasing' ORDER BY id"));
+  std::vector<uint64_t> ids;
+  for (const auto& row : rows) ids.push_back(static_cast<uint64_t>(row.Integer(0)));
+  return ids;
+}
+
+Result<std::vector<ViolationCount>> QuarantineStore::CountsOf(const std::string& contract_id) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT contract, point, rule, rows, last FROM "
+                                  "telemetry_violations WHERE substr(contract, 1, length(?)) = ? "
+                                  "ORDER BY contract, point, rule LIMIT 10000",
+                                  {contract_id + "@", contract_id + "@"}));
+  std::vector<ViolationCount> counts;
+  for (const auto& row : rows)
+    counts.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<uint64_t>(row.Integer(3)),
+                      FromMicros(row.Integer(4))});
+  return counts;
+}
+
+Result<std::vector<ViolationCount>> QuarantineStore::HeldBetween(const std::string& contract_id,
+                                                                 Time from, Time to) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT contract, point, rule, sum(rows), max(at) FROM telemetry_quarantine "
+                     "WHERE held = 1 AND substr(contract, 1, length(?)) = ? AND at >= ? AND at < ? "
+                     "GROUP BY contract, point, rule ORDER BY contract, point, rule LIMIT 10000",
+                     {contract_id + "@", contract_id + "@", ToMicros(from), ToMicros(to)}));
+  std::vector<ViolationCount> counts;
+  for (const auto& row : rows)
+    counts.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<uint64_t>(row.Integer(3)),
+                      FromMicros(row.Integer(4))});
+  return counts;
 }
 
 std::map<std::string, uint64_t> QuarantineStore::PerRule() const {
@@ -156,6 +473,11 @@ uint64_t QuarantineStore::total() const {
   uint64_t total = 0;
   for (const auto& [rule, count] : per_rule_) total += count;
   return total;
+}
+
+uint64_t QuarantineStore::evicted() const {
+  const std::lock_guard lock(mutex_);
+  return evicted_;
 }
 
 }  // namespace penstock::telemetry

@@ -1,9 +1,11 @@
-// The quarantine: values that could not become samples, with their reason, as a ring of the latest
-// in the records.
+// The quarantine: values that could not become samples, and samples that broke a contract, with
+// their reason, in the records.
 //
-// Put() only hands over to memory; a thread writes several entries in one transaction. Counts per
-// rule go on for ever, also for entries that the ring has let go or that a flood kept from being
-// written.
+// Two kinds of entries. A *note* says what a source sent that was no sample at all: Put() hands it
+// to memory, a thread writes several in one transaction, the latest `limit` are kept. A *held*
+// entry has the rows of samples that broke a contract: durable before Keep() returns, because their
+// producer was or will be told so. It is open until a person releases it (as it is, or corrected)
+// or discards it. Held entries are bounded, too; what a bound pushes out while open is counted.
 //
 // Thread rule: any thread.
 #pragma once
@@ -12,46 +14,85 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "storage/records.h"
+#include "telemetry/contract_check.h"
+#include "telemetry/quarantine_item.h"
 #include "telemetry/sample.h"
 
 namespace penstock::telemetry {
 
-class QuarantineStore final : public QuarantineSink {
- public:
-  struct Item {
-    uint64_t id = 0;  // Rises with time.
-    QuarantineEntry entry;
-  };
+struct QuarantineLimits {
+  size_t notes = 10'000;
+  size_t held = 200'000;           // Entries of all points.
+  size_t held_of_point = 20'000;   // Of one point: a broken sensor pushes out its own.
+  size_t rows_of_entry = 262'144;  // Samples in one entry.
+};
 
-  // `records` must outlive the store. At most `limit` entries are kept.
+class QuarantineStore final : public QuarantineSink, public ViolationSink {
+ public:
+  using Item = QuarantineItem;
+
+  // `records` must outlive the store.
   static Result<std::unique_ptr<QuarantineStore>> Open(storage::Records& records,
-                                                       size_t limit = 10'000);
+                                                       QuarantineLimits limits = {});
+  // At most `notes` notes, else as above.
+  static Result<std::unique_ptr<QuarantineStore>> Open(storage::Records& records, size_t notes);
   ~QuarantineStore() override;  // Writes what waits.
 
   void Put(QuarantineEntry entry) override;
+  Status Keep(std::span<const Violation> violations) override;
+
   // Newest first; `after` is the id of the last item of the page before, 0 for the first page.
-  Result<std::vector<Item>> List(uint64_t after, size_t limit);
-  // Entries ever put, per rule.
+  Result<std::vector<Item>> List(uint64_t after, size_t limit, const QuarantineFilter& filter = {});
+  Result<Item> Get(uint64_t id);
+  Result<Batch> RowsOf(uint64_t id);  // kFailedPrecondition for a note: it has none.
+
+  // Open -> releasing, with who, why and the corrected value; what is to be stored: the original
+  // source times; a corrected value with the quality Uncertain_SubstituteValue. An entry that was
+  // released or is being released in the same way gives nothing. kFailedPrecondition: discarded,
+  // released in another way, or a corrected value for more than one row.
+  Result<std::optional<Batch>> Claim(uint64_t id, const QuarantineAct& act);
+  // After the pipeline has taken it (or not): releasing -> released, or open again.
+  Status Settle(uint64_t id, bool stored);
+  Status Discard(uint64_t id, const QuarantineAct& act);  // Twice is once.
+  // Being released when the node ended.
+  Result<std::vector<uint64_t>> Interrupted();
+
+  // How often a contract's rules were broken, by version, point and rule, since the beginning.
+  Result<std::vector<ViolationCount>> CountsOf(const std::string& contract_id);
+  // The same of held entries alone (what a bound has not pushed out), by ingest time [from, to).
+  Result<std::vector<ViolationCount>> HeldBetween(const std::string& contract_id, Time from,
+                                                  Time to);
+  // Entries ever put or rows ever kept, per rule.
   std::map<std::string, uint64_t> PerRule() const;
   uint64_t total() const;
-  Status Flush();  // What waits in memory is in the records afterwards.
+  uint64_t evicted() const;  // Rows that a bound pushed out while open.
+  Status Flush();            // What waits in memory is in the records afterwards.
 
  private:
-  QuarantineStore(storage::Records& records, size_t limit) : records_(records), limit_(limit) {}
+  QuarantineStore(storage::Records& records, QuarantineLimits limits)
+      : records_(records), limits_(limits) {}
   Status Load();
   void Run(const std::stop_token& stop);
+  Result<Item> Find(uint64_t id);
+  Status WriteViolation(const Violation& violation);
+  Status EvictHeld(const std::string& where, std::vector<storage::SqlValue> parameters, size_t keep,
+                   uint64_t& evicted);
+  Result<Item> ChangeState(uint64_t id, const QuarantineAct& act, QuarantineState to);
 
   storage::Records& records_;
-  const size_t limit_;
+  const QuarantineLimits limits_;
   mutable std::mutex mutex_;
   std::mutex flush_mutex_;  // One writer at a time; taken before mutex_.
   std::condition_variable_any wake_;
   std::vector<QuarantineEntry> waiting_;
   bool changed_ = false;  // Since the last flush.
   std::map<std::string, uint64_t> per_rule_;
+  std::map<std::string, uint64_t> held_of_point_;  // Entries, at least; exact after an eviction.
+  uint64_t held_ = 0, evicted_ = 0;
   std::jthread thread_;
 };
 

@@ -69,5 +69,86 @@ TEST_F(QuarantineTest, LongValuesAreCutAtACharacter) {
   EXPECT_EQ(items[0].entry.value.size(), 200U);
 }
 
+Violation Broken(const std::string& path, const std::string& contract, double value, int second,
+                 size_t rows = 1) {
+  Violation violation{contract, path, "maximum", fmt::format("{}", value), "too high", {}};
+  for (size_t i = 0; i < rows; ++i)
+    violation.rows.Add(PointId{3}, FromMicros(second * 1'000'000LL),
+                       FromMicros(second * 1'000'000LL + 5), value);
+  return violation;
+}
+
+TEST_F(QuarantineTest, FiltersAndPages) {
+  auto store = *QuarantineStore::Open(*records_);
+  for (int i = 0; i < 6; ++i) {
+    const Violation one[] = {Broken(i % 2 == 0 ? "pump-7/flow" : "pump-7/pressure",
+                                    i < 3 ? "pump@1.2.0" : "pump@2.0.0", 99, i)};
+    ASSERT_TRUE(store->Keep(one));
+  }
+  store->Put(Entry("type", 9));
+  const auto count = [&](const QuarantineFilter& filter) {
+    return store->List(0, 100, filter)->size();
+  };
+  EXPECT_EQ(count({}), 7U);
+  EXPECT_EQ(count({.contract = "pump"}), 6U);
+  EXPECT_EQ(count({.contract = "pum"}), 0U);
+  EXPECT_EQ(count({.contract = "pump@2.0.0"}), 3U);
+  EXPECT_EQ(count({.contract = "pump", .point = "pump-7/flow"}), 3U);
+  EXPECT_EQ(count({.rule = "type"}), 1U);
+  EXPECT_EQ(count({.state = QuarantineState::kOpen}), 6U);
+  EXPECT_EQ(count({.from = FromMicros(2'000'000), .to = FromMicros(4'000'000)}), 2U);
+  const auto page = *store->List(0, 3, {.contract = "pump"});
+  EXPECT_EQ(store->List(page.back().id, 100, {.contract = "pump"})->size(), 3U);
+  const auto counts = *store->CountsOf("pump");
+  ASSERT_EQ(counts.size(), 4U);
+  EXPECT_EQ(counts[0].contract, "pump@1.2.0");
+  EXPECT_EQ(counts[0].rows, 2U);
+}
+
+TEST_F(QuarantineTest, ABrokenSensorPushesOutItsOwn) {
+  QuarantineLimits limits;
+  limits.held_of_point = 32;
+  auto store = *QuarantineStore::Open(*records_, limits);
+  const Violation other[] = {Broken("pump-7/flow", "pump@1.2.0", 99, 0)};
+  ASSERT_TRUE(store->Keep(other));
+  for (int i = 0; i < 200; ++i) {
+    const Violation one[] = {Broken("pump-7/pressure", "pump@1.2.0", 99, i, 2)};
+    ASSERT_TRUE(store->Keep(one));
+  }
+  const size_t left = store->List(0, 1000, {.point = "pump-7/pressure"})->size();
+  EXPECT_LE(left, 34U);
+  EXPECT_EQ(store->List(0, 1000, {.point = "pump-7/flow"})->size(), 1U);
+  EXPECT_EQ(store->evicted(), 2 * (200 - left));
+  EXPECT_EQ(store->PerRule().at("maximum"), 401U);
+  store.reset();
+  store = *QuarantineStore::Open(*records_, limits);
+  EXPECT_EQ(store->evicted(), 2 * (200 - left));
+}
+
+TEST_F(QuarantineTest, ANoteCanBeDiscardedAndNotReleased) {
+  auto store = *QuarantineStore::Open(*records_);
+  store->Put(Entry("type", 1));
+  const uint64_t id = store->List(0, 1)->front().id;
+  EXPECT_EQ(store->Claim(id, {"eve", "why not", {}, {}}).error().code, Code::kFailedPrecondition);
+  EXPECT_TRUE(store->Discard(id, {"eve", "known", FromMicros(7), {}}));
+  EXPECT_EQ(store->Get(id)->state, QuarantineState::kDiscarded);
+  EXPECT_EQ(store->Claim(99, {"eve", "", {}, {}}).error().code, Code::kNotFound);
+}
+
+TEST_F(QuarantineTest, ARunIsReleasedAsItIsOrNotAtAll) {
+  auto store = *QuarantineStore::Open(*records_);
+  const Violation run[] = {Broken("pump-7/flow", "pump@1.2.0", 99, 0, 5)};
+  ASSERT_TRUE(store->Keep(run));
+  const uint64_t id = store->List(0, 1)->front().id;
+  EXPECT_FALSE(store->Claim(id, {"eve", "x", {}, 9.0}));
+  const auto rows = *store->Claim(id, {"eve", "x", {}, {}});
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->size(), 5U);
+  EXPECT_TRUE(rows->released);
+  EXPECT_EQ(store->Interrupted()->size(), 1U);
+  ASSERT_TRUE(store->Settle(id, false));  // The log refused it: open again.
+  EXPECT_EQ(store->Get(id)->state, QuarantineState::kOpen);
+}
+
 }  // namespace
 }  // namespace penstock::telemetry

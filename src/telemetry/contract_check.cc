@@ -1,0 +1,272 @@
+// The first pass is one load and two comparisons per row, without branches: nearly every row of
+// nearly every batch ends there. Only when some row looks wrong (or its contract has rules that no
+// range can say) the second pass judges those rows exactly and puts the reasons into words.
+//
+// A message and a transaction per bad sample would let one broken sensor slow the whole node:
+// neighbouring rows of one point that break one rule become one violation, and all violations of a
+// batch are kept in one transaction.
+#include "telemetry/contract_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "telemetry/quality.h"
+
+namespace penstock::telemetry {
+namespace {
+
+using things::ContractField;
+using things::ContractRule;
+using things::ValueType;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr size_t kRunRowsMax = 65'536;  // Of one violation.
+
+// A source that says "bad" promises nothing; our own mark for a wild value is no such word.
+bool Promised(Quality quality) { return !IsBad(quality) || quality == kBadOutOfRange; }
+
+bool OnStep(double value, double step) {
+  const double steps = value / step;
+  return std::abs(steps - std::nearbyint(steps)) <= 1e-9 * std::max(1.0, std::abs(steps));
+}
+
+bool HasSampleRules(const ContractField& field) {
+  return std::any_of(field.rules.begin(), field.rules.end(),
+                     [](const ContractRule& rule) { return rule.PerSample(); });
+}
+
+std::string Unit(const ContractField& field) { return field.unit.empty() ? "" : " " + field.unit; }
+
+ContractRules::Breach RangeBreach(const ContractField& field, double value, bool low) {
+  const auto& range = field.range;
+  return {low ? "minimum" : "maximum",
+          fmt::format("{}{} is {} {}{}; correct it, release it as it is, or widen the contract",
+                      value, Unit(field),
+                      low ? (range.low_open ? "not above" : "below")
+                          : (range.high_open ? "not below" : "above"),
+                      low ? range.low : range.high, Unit(field))};
+}
+
+std::optional<ContractRules::Breach> RuleBreach(const ContractField& field, double value) {
+  for (const ContractRule& rule : field.rules) {
+    if (!rule.PerSample()) continue;
+    const bool listed = std::binary_search(rule.values.begin(), rule.values.end(), value);
+    if (rule.metric == ContractRule::Metric::kMissing && listed)
+      return ContractRules::Breach{
+          "missing_values",
+          fmt::format("{} stands for a missing value ({}); see the source", value, rule.name)};
+    if (rule.metric == ContractRule::Metric::kInvalid && !listed)
+      return ContractRules::Breach{"invalid_values",
+                                   fmt::format("{} is none of the {} valid values ({})", value,
+                                               rule.values.size(), rule.name)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// --- The rules
+
+ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contracts,
+                             std::shared_ptr<const things::Snapshot> snapshot)
+    : contracts_(std::move(contracts)), snapshot_(std::move(snapshot)) {
+  const Limit free{-kInfinity, kInfinity, 0, false, false};
+  end_ = static_cast<uint32_t>(snapshot_->by_id.size());
+  limits_.assign(end_ + size_t{1}, free);
+  fields_.emplace_back();
+  for (uint32_t id = 0; id < end_; ++id) {
+    if (snapshot_->by_id[id] == nullptr) continue;
+    const things::Point& point = snapshot_->by_id[id]->point;
+    const auto contract = contracts_->Of(point);
+    const ContractField* field =
+        contract == nullptr ? nullptr : contract->FindField(point.property);
+    if (field == nullptr || field->type != point.type || field->unit != point.unit) continue;
+    Limit& limit = limits_[id];
+    limit.field = static_cast<uint32_t>(fields_.size());
+    fields_.push_back({field, &point, contract->reference()});
+    if (point.type == ValueType::kString) continue;
+    const auto& range = field->range;
+    const bool boolean = point.type == ValueType::kBoolean;
+    limit.low = boolean ? 0 : range.low_open ? std::nextafter(range.low, kInfinity) : range.low;
+    limit.high = boolean           ? 1
+                 : range.high_open ? std::nextafter(range.high, -kInfinity)
+                                   : range.high;
+    limit.whole = boolean || point.type == ValueType::kInteger;
+    limit.closer = range.step > 0 || HasSampleRules(*field);
+  }
+}
+
+const std::string& ContractRules::ContractOf(PointId point) const {
+  return fields_[LimitOf(point).field].contract;
+}
+
+std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double value) const {
+  const Field& entry = fields_[LimitOf(point).field];
+  if (entry.field == nullptr || entry.point->type == ValueType::kString) return std::nullopt;
+  const ContractField& field = *entry.field;
+  const ValueType type = entry.point->type;
+  if (!std::isfinite(value)) return Breach{"type", "the value is not a finite number"};
+  if (type == ValueType::kBoolean) {
+    if (value != 0 && value != 1) return Breach{"type", fmt::format("{} is no boolean", value)};
+    return RuleBreach(field, value);
+  }
+  if (type == ValueType::kInteger && std::nearbyint(value) != value)
+    return Breach{"type", fmt::format("{} is no whole number", value)};
+  const auto& range = field.range;
+  if (value < range.low || (range.low_open && value == range.low))
+    return RangeBreach(field, value, true);
+  if (value > range.high || (range.high_open && value == range.high))
+    return RangeBreach(field, value, false);
+  if (range.step > 0 && !OnStep(value, range.step))
+    return Breach{"step", fmt::format("{} is no multiple of {}", value, range.step)};
+  return RuleBreach(field, value);
+}
+
+// --- The check
+
+void ContractCheck::SetRules(std::shared_ptr<const ContractRules> rules) {
+  const std::lock_guard lock(mutex_);
+  fresh_ = shown_ = std::move(rules);
+  changed_ = true;
+}
+
+std::shared_ptr<const ContractRules> ContractCheck::rules() const {
+  const std::lock_guard lock(mutex_);
+  return shown_;
+}
+
+void ContractCheck::Switch(uint64_t next_sequence) {
+  std::shared_ptr<const ContractRules> fresh;
+  {
+    const std::lock_guard lock(mutex_);
+    fresh = fresh_;
+    changed_ = false;
+  }
+  if (fresh != nullptr && on_switch_) {
+    if (const Status told = on_switch_(*fresh, next_sequence); !told) {
+      LogSometimes(LogLevel::kError, "contracts", "contracts: " + told.error().ToString());
+      changed_ = true;
+      return;
+    }
+  }
+  rules_ = std::move(fresh);
+}
+
+void ContractCheck::Check(Batch& batch, uint64_t next_sequence, std::vector<PointId>& taken) {
+  if (changed_.load(std::memory_order_acquire)) Switch(next_sequence);
+  if (rules_ == nullptr || batch.empty()) return;
+  Find(batch);
+  if (suspects_ == 0) return;
+  const std::vector<Violation> violations = Collect(batch);
+  if (violations.empty()) return;
+  if (const Status kept = sink_.Keep(violations); !kept) {
+    LogSometimes(LogLevel::kError, "quarantine",
+                 "quarantine keeps nothing: " + kept.error().ToString());
+    return MarkInstead(batch);
+  }
+  Compact(batch, taken);
+}
+
+void ContractCheck::MarkInstead(Batch& batch) const {
+  size_t marked = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (out_[i] == 0) continue;
+    ++marked;
+    if (IsGood(batch.quality[i])) batch.quality[i] = kUncertainEngineeringUnitsExceeded;
+  }
+  Counter("penstock_contract_unkept_total",
+          "Samples that broke a contract and were stored marked, because the quarantine was full.")
+      .Add(marked);
+}
+
+// Marks rows that may be wrong in out_ and counts them.
+void ContractCheck::Find(const Batch& batch) {
+  const size_t rows = batch.size();
+  if (out_.size() < rows) out_.resize(rows);
+  const ContractRules::Limit* limits = rules_->limits_.data();
+  const uint32_t end = rules_->end_;
+  const PointId* point = batch.point.data();
+  const double* value = batch.value.data();
+  uint8_t* out = out_.data();
+  size_t suspects = 0;
+  for (size_t i = 0; i < rows; ++i) {
+    const ContractRules::Limit& limit = limits[std::min(point[i].value, end)];
+    const bool inside = (value[i] >= limit.low) & (value[i] <= limit.high);
+    const bool broken = limit.whole & !(std::nearbyint(value[i]) == value[i]);
+    const bool suspect = !inside | broken | limit.closer;
+    out[i] = static_cast<uint8_t>(suspect);
+    suspects += static_cast<size_t>(suspect);
+  }
+  suspects_ = suspects;
+}
+
+// Judges the suspects; out_ then says which rows go.
+std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
+  std::vector<Violation> violations;
+  const auto add_rows = [&](Batch& rows, size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i)
+      rows.Add(batch.point[i], batch.source_time[i], batch.ingest_time[i], batch.value[i],
+               batch.quality[i]);
+  };
+  size_t last_end = 0;  // Of the rows of the last violation.
+  for (size_t begin = 0; begin < batch.size();) {
+    const auto& entry = rules_->fields_[rules_->LimitOf(batch.point[begin]).field];
+    const bool burst = entry.point != nullptr && entry.point->type == ValueType::kWaveform;
+    const size_t end = burst ? BurstEnd(batch, begin, entry.point->sample_rate_hz) : begin + 1;
+    std::optional<ContractRules::Breach> breach;
+    size_t at = begin;
+    for (; at < end && !breach; ++at)
+      if (out_[at] != 0 && Promised(batch.quality[at]))
+        breach = rules_->Judge(batch.point[at], batch.value[at]);
+    std::fill(out_.begin() + static_cast<ptrdiff_t>(begin),
+              out_.begin() + static_cast<ptrdiff_t>(end), static_cast<uint8_t>(breach ? 1 : 0));
+    if (breach) {
+      Violation* last = violations.empty() ? nullptr : &violations.back();
+      if (last != nullptr && !burst && last_end == begin && last->rule == breach->rule &&
+          last->rows.point.back() == batch.point[begin] && last->rows.size() < kRunRowsMax) {
+        add_rows(last->rows, begin, end);
+      } else {
+        violations.push_back({entry.contract,
+                              entry.point->path(),
+                              std::move(breach->rule),
+                              fmt::format("{}", batch.value[at - 1]),
+                              std::move(breach->message),
+                              {}});
+        add_rows(violations.back().rows, begin, end);
+      }
+      last_end = end;
+    }
+    begin = end;
+  }
+  return violations;
+}
+
+void ContractCheck::Compact(Batch& batch, std::vector<PointId>& taken) const {
+  size_t kept = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (out_[i] != 0) {
+      taken.push_back(batch.point[i]);
+      continue;
+    }
+    if (kept != i) {
+      batch.point[kept] = batch.point[i];
+      batch.source_time[kept] = batch.source_time[i];
+      batch.ingest_time[kept] = batch.ingest_time[i];
+      batch.value[kept] = batch.value[i];
+      batch.quality[kept] = batch.quality[i];
+    }
+    ++kept;
+  }
+  batch.point.resize(kept);
+  batch.source_time.resize(kept);
+  batch.ingest_time.resize(kept);
+  batch.value.resize(kept);
+  batch.quality.resize(kept);
+}
+
+}  // namespace penstock::telemetry
