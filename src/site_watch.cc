@@ -24,7 +24,7 @@ void AddFile(const fs::path& file, std::set<std::string>& stamps) {
 std::string SiteWatch::Stamp() const {
   std::set<std::string> stamps;
   std::error_code error;
-  for (const char* folder : {"models", "kpis", "usecases"})
+  for (const char* folder : {"contracts", "models", "kpis", "usecases"})
     for (const auto& entry : fs::directory_iterator(fs::path(site_) / folder, error))
       if (entry.path().extension() == ".yaml") AddFile(entry.path(), stamps);
   for (const auto& entry : fs::directory_iterator(models_, error))

@@ -1,4 +1,4 @@
-// Whether the files beside the things have changed: models, KPIs, use cases, and which versions of
+// Whether the files beside the things have changed: contracts, models, KPIs, use cases, and which versions of
 // the models are champions. (things::Directory watches the things themselves.)
 //
 // Thread rule: one thread at a time.

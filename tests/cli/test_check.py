@@ -27,7 +27,7 @@ def check(plant, *arguments):
 
 
 def file_count(plant):
-    return 1 + len(list(plant.glob("things/*.json"))) + sum(len(list(plant.glob(f"{sub}/*.yaml"))) for sub in ("models", "kpis", "usecases"))
+    return 1 + len(list(plant.glob("things/*.json"))) + sum(len(list(plant.glob(f"{sub}/*.yaml"))) for sub in ("contracts", "models", "kpis", "usecases"))
 
 
 def test_the_example_has_no_mistake(plant):
