@@ -69,6 +69,16 @@ Status Model(World& world, Words& words) {
   return WriteFileAtomically(fmt::format("{}/models/{}.yaml", world.site(), name), binding);
 }
 
+// Only its file: a detector is not trained.
+Status Detector(World& world, Words& words) {
+  ASSIGN_OR_RETURN(const std::string name, words.Word("a file of tests/stories/models"));
+  if (!words.Take("on")) return InvalidArgument("on which thing?");
+  ASSIGN_OR_RETURN(const std::string thing, words.Word("a thing"));
+  ASSIGN_OR_RETURN(const std::string binding, BindingText(name, thing));
+  TRY(MakeFolders(world.site() + "/models"));
+  return WriteFileAtomically(fmt::format("{}/models/{}.yaml", world.site(), name), binding);
+}
+
 Status Models(World& world, Words& words) {
   if (!words.Take("of") || !words.Take("the") || !words.Take("plant"))
     return InvalidArgument("models of the plant?");
@@ -229,6 +239,13 @@ Status Tear(World& world, Words& words) {
   return {};
 }
 
+Status Remove(World& world, Words& words) {
+  ASSIGN_OR_RETURN(const std::string file, words.Word("a file of the site"));
+  if (!fs::remove(world.site() + "/" + file)) return NotFound("there is no {}", file);
+  world.Housekeep();
+  return {};
+}
+
 // POST /alarms/{id}/WHAT by a person.
 Status Answer(World& world, const std::string& role, const std::string& cause,
               const std::string& what, const Json& body) {
@@ -249,10 +266,24 @@ Status Sign(World& world, const std::string& role, Words& words) {
   return {};
 }
 
+// "admin gives kim plant-manager, shift-lead", or "nothing".
+Status Give(World& world, const std::string& role, Words& words) {
+  ASSIGN_OR_RETURN(const std::string name, words.Word("a person"));
+  Json titles = Json::array();
+  do {
+    ASSIGN_OR_RETURN(const std::string title, words.Word("a title, or nothing"));
+    if (title != "nothing") titles.push_back(title);
+  } while (words.Take(","));
+  ASSIGN_OR_RETURN(world.last_answer, world.Ask(role, "PATCH", "/api/v1/users/" + name,
+                                                Json{{"titles", titles}}.dump()));
+  return {};
+}
+
 Status Person(World& world, const std::string& role, Words& words) {
   TRY(world.Start());
   ASSIGN_OR_RETURN(const std::string verb, words.Word("what they do"));
   if (verb == "signs") return Sign(world, role, words);
+  if (verb == "gives") return Give(world, role, words);
   ASSIGN_OR_RETURN(const std::string cause, words.Word("an alarm's cause"));
   if (verb == "acknowledges") return Answer(world, role, cause, "acknowledge", Json::object());
   if (verb == "unshelves") return Answer(world, role, cause, "unshelve", Json::object());
@@ -275,6 +306,18 @@ Status Viewer(World& world, Words& words) { return Person(world, "viewer", words
 Status Technician(World& world, Words& words) { return Person(world, "technician", words); }
 Status Admin(World& world, Words& words) { return Person(world, "admin", words); }
 
+// "kim as viewer": from now on this person is there.
+Status User(World& world, Words& words) {
+  ASSIGN_OR_RETURN(const std::string name, words.Word("a name"));
+  ASSIGN_OR_RETURN(const auto role, words.Option("as", "an access role"));
+  return world.AddPerson(name, role.value_or("viewer"));
+}
+
+Status Named(World& world, Words& words) {
+  ASSIGN_OR_RETURN(const std::string name, words.Word("a person"));
+  return Person(world, name, words);
+}
+
 constexpr const char* kPersonForm =
     "ROLE confirms|overrides|acknowledges|shelves|unshelves CAUSE [as KIND] [for TIME] [\"note\"]";
 
@@ -282,6 +325,7 @@ constexpr StepKind kActions[] = {
     {"site", "site EXAMPLE", Site},
     {"thing", "thing NAME from FILE.tm.json", Thing},
     {"model", "model NAME@VERSION [from OTHER] on THING as production", Model},
+    {"detector", "detector NAME on THING", Detector},
     {"models", "models of the plant", Models},
     {"send",
      "send THING PROPERTY VALUE... [, PROPERTY VALUE...] every TIME [for TIME] [as QUALITY]", Send},
@@ -291,9 +335,12 @@ constexpr StepKind kActions[] = {
     {"restart", "restart", Restart},
     {"edit", "edit FILE \"text\" to \"text\"", Edit},
     {"tear", "tear FILE", Tear},
+    {"remove", "remove FILE", Remove},
     {"viewer", kPersonForm, Viewer},
     {"technician", kPersonForm, Technician},
-    {"admin", "admin signs USECASE as ROLE", Admin},
+    {"admin", "admin signs USECASE as ROLE; admin gives NAME TITLE[, TITLE]", Admin},
+    {"user", "user NAME as ROLE", User},
+    {"person", "person NAME signs USECASE as ROLE, and all else that a role does", Named},
 };
 
 }  // namespace

@@ -30,6 +30,8 @@ Status ExpectAlarm(World& world, Words& words) {
   if (thing && alarm["thing"] != *thing) return Differs("its thing", alarm["thing"].dump(), *thing);
   std::string state = words.Rest();
   std::replace(state.begin(), state.end(), ' ', '_');
+  if (state == "superseded")
+    return alarm["superseded_by"].is_string() ? Status{} : Differs("it", alarm.dump(), state);
   if (!state.empty() && alarm["state"] != state)
     return Differs("its state", alarm["state"].dump(), state);
   return {};
@@ -44,6 +46,15 @@ Status ExpectAlarms(World& world, Words& words) {
   for (const Json& alarm : alarms)
     found += " " + alarm["id"].get<std::string>() + " " + alarm["cause"].get<std::string>();
   return Differs("the number of alarms", found, fmt::format("{}", count));
+}
+
+// "expect open alarms 1": those that somebody still has to look at.
+Status ExpectOpen(World& world, Words& words) {
+  if (!words.Take("alarms")) return InvalidArgument("open what?");
+  ASSIGN_OR_RETURN(const double count, words.Number("how many"));
+  ASSIGN_OR_RETURN(const Json list, world.Get("/api/v1/alarms?state=open&limit=1000"));
+  if (static_cast<double>(list["items"].size()) == count) return {};
+  return Differs("the number of open alarms", list["items"].dump(), fmt::format("{}", count));
 }
 
 Status ExpectBecause(World& world, Words& words) {
@@ -149,14 +160,22 @@ Status ExpectProof(World& world, Words& words) {
   return Differs("the audit proof", chain["audit"].dump(), "ok");
 }
 
-// "expect audit alarm.verdict by token:technician"
+// "expect audit alarm.verdict by token:technician [times 1]"
 Status ExpectAudit(World& world, Words& words) {
   ASSIGN_OR_RETURN(const std::string action, words.Word("an action"));
   ASSIGN_OR_RETURN(const auto actor, words.Option("by", "an actor"));
   ASSIGN_OR_RETURN(const Json audit, world.Get("/api/v1/audit?limit=1000"));
+  double count = 0;
   for (const Json& entry : audit["items"])
-    if (entry["action"] == action && (!actor || entry["actor"] == *actor)) return {};
-  return NotFound("the audit log has no {} by {}", action, actor.value_or("anybody"));
+    count += entry["action"] == action && (!actor || entry["actor"] == *actor) ? 1 : 0;
+  if (!words.Take("times")) {
+    if (count > 0) return {};
+    return NotFound("the audit log has no {} by {}", action, actor.value_or("anybody"));
+  }
+  ASSIGN_OR_RETURN(const double times, words.Number("how often"));
+  return count == times ? Status{}
+                        : Differs("the count of " + action, fmt::format("{}", count),
+                                  fmt::format("{}", times));
 }
 
 // "expect point pump-7/temperature 70 Good"
@@ -257,6 +276,7 @@ Status ExpectLedger(World& world, Words& words) {
 constexpr StepKind kExpectations[] = {
     {"alarm", "expect alarm CAUSE [on THING] [STATE]", ExpectAlarm},
     {"alarms", "expect alarms NUMBER [CAUSE]", ExpectAlarms},
+    {"open", "expect open alarms NUMBER", ExpectOpen},
     {"because", "expect because FEATURE", ExpectBecause},
     {"label", "expect label CLASS|none [VERDICT]", ExpectLabel},
     {"kpi", "expect kpi NAME = NUMBER", ExpectKpi},
@@ -264,7 +284,7 @@ constexpr StepKind kExpectations[] = {
     {"step", "expect step STAGE [\"text\"]", ExpectStep},
     {"explain", "expect explain STAGE...", ExpectExplain},
     {"proof", "expect proof ok", ExpectProof},
-    {"audit", "expect audit ACTION [by ACTOR]", ExpectAudit},
+    {"audit", "expect audit ACTION [by ACTOR] [times NUMBER]", ExpectAudit},
     {"point", "expect point PATH VALUE QUALITY", ExpectPoint},
     {"samples", "expect samples PATH NUMBER [bad NUMBER]", ExpectSamples},
     {"quarantine", "expect quarantine RULE NUMBER [\"text\"]", ExpectQuarantine},

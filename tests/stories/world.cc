@@ -96,15 +96,30 @@ void World::Wait(Duration time) {
   }
 }
 
+Status World::AddPerson(const std::string& name, const std::string& role) {
+  constexpr const char* kPassword = "a password of the story";
+  TRY(Start());
+  ASSIGN_OR_RETURN(const trust::Role parsed, trust::ParseRole(role));
+  TRY(services().users.AddUser("story", name, parsed, kPassword));
+  ASSIGN_OR_RETURN(sessions_[name], services().users.Login(name, kPassword, "127.0.0.1"));
+  return {};
+}
+
 Result<Answer> World::Ask(const std::string& role, const std::string& method,
                           const std::string& path, const std::string& body) {
   TRY(Start());
-  if (!tokens_.contains(role)) {
+  const auto session = sessions_.find(role);
+  if (session == sessions_.end() && !tokens_.contains(role)) {
     ASSIGN_OR_RETURN(const trust::Role parsed, trust::ParseRole(role));
     ASSIGN_OR_RETURN(tokens_[role], node_->MachineToken(role, parsed));
   }
   api::Request request = RequestOf(method, path, body);
-  request.headers["authorization"] = "Bearer " + tokens_[role];
+  if (session != sessions_.end()) {
+    request.headers["cookie"] = app_->CookieName() + "=" + session->second;
+    request.headers["x-penstock-csrf"] = "1";
+  } else {
+    request.headers["authorization"] = "Bearer " + tokens_[role];
+  }
   auto promise = std::make_shared<std::promise<api::Response>>();
   auto future = promise->get_future();
   app_->Handle(std::move(request),

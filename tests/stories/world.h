@@ -43,7 +43,9 @@ class World {
   void Housekeep();          // What the node does by itself twice a second.
   void Wait(Duration time);  // Lets it pass in steps.
 
-  // As a person or program with this role ("viewer"); `path` may have a query.
+  // A user of this name, logged in.
+  Status AddPerson(const std::string& name, const std::string& role);
+  // As a program with this role ("viewer"), or as that person; `path` may have a query.
   Result<Answer> Ask(const std::string& role, const std::string& method, const std::string& path,
                      const std::string& body = "");
   Result<Json> Get(const std::string& path);  // As a viewer; an error unless 200.
@@ -63,7 +65,8 @@ class World {
   std::unique_ptr<Node> node_;
   std::unique_ptr<api::Router> router_;
   std::unique_ptr<api::App> app_;
-  std::map<std::string, std::string> tokens_;  // By role.
+  std::map<std::string, std::string> tokens_;    // By role.
+  std::map<std::string, std::string> sessions_;  // By person.
 };
 
 }  // namespace penstock::stories
