@@ -169,7 +169,7 @@ Status Node::Parts::OpenDecisions() {
   features = std::make_unique<telemetry::FeatureEngine>(*clock);
   scorer = std::make_unique<inference::Scorer>(*models);
   ASSIGN_OR_RETURN(provenance, decisions::Provenance::Open(*records));
-  ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance));
+  ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance, *audit));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
   flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{*clock, *directory, *features, *scorer,
                                                             *anomalies, *alarms, *provenance});

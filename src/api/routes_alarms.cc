@@ -33,11 +33,8 @@ Result<Response> ListAlarms(const Services& services, const Request& request) {
 }
 
 Result<Response> Acknowledge(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  TRY(Audit(services, request, "alarm.acknowledge", before.id, before.trace.ToString(),
-            Json::object()));
   ASSIGN_OR_RETURN(const Alarm alarm,
-                   services.alarms.Acknowledge(before.id, request.principal.name));
+                   services.alarms.Acknowledge(request.At("id"), request.principal.name));
   return AlarmResponse(services, alarm);
 }
 
@@ -46,19 +43,15 @@ Result<Response> Shelve(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const std::string text, GetString(body, "for"));
   auto time = ParseDuration(text);
   if (!time) return std::unexpected(time.error().At("/for"));
-  ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  TRY(Audit(services, request, "alarm.shelve", before.id, before.trace.ToString(), body));
   ASSIGN_OR_RETURN(const Alarm alarm,
-                   services.alarms.Shelve(before.id, *time, StringOr(body, "reason", ""),
+                   services.alarms.Shelve(request.At("id"), *time, StringOr(body, "reason", ""),
                                           request.principal.name));
   return AlarmResponse(services, alarm);
 }
 
 Result<Response> Unshelve(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
-  TRY(Audit(services, request, "alarm.unshelve", before.id, before.trace.ToString(),
-            Json::object()));
-  ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Unshelve(before.id, request.principal.name));
+  ASSIGN_OR_RETURN(const Alarm alarm,
+                   services.alarms.Unshelve(request.At("id"), request.principal.name));
   return AlarmResponse(services, alarm);
 }
 
@@ -74,8 +67,6 @@ Result<Response> Answer(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const Alarm before, services.alarms.Get(request.At("id")));
   if (verdict.kind == decisions::VerdictKind::kTrueFault && verdict.code.empty())
     verdict.code = before.cause;
-  TRY(Audit(services, request, "alarm.verdict", before.id, before.trace.ToString(),
-            decisions::ToJson(verdict)));
   ASSIGN_OR_RETURN(const Alarm alarm, services.alarms.Answer(before.id, verdict));
   return AlarmResponse(services, alarm);
 }

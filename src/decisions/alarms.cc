@@ -38,13 +38,14 @@ std::optional<double> ProbabilityOf(const inference::Prediction& prediction,
 
 }  // namespace
 
-Alarms::Alarms(storage::Records& records, const Clock& clock, Provenance& provenance)
-    : records_(records), clock_(clock), provenance_(provenance) {}
+Alarms::Alarms(storage::Records& records, const Clock& clock, Provenance& provenance,
+               trust::AuditLog& audit)
+    : records_(records), clock_(clock), provenance_(provenance), audit_(audit) {}
 
 Result<std::unique_ptr<Alarms>> Alarms::Open(storage::Records& records, const Clock& clock,
-                                             Provenance& provenance) {
+                                             Provenance& provenance, trust::AuditLog& audit) {
   TRY(MigrateAlarms(records));
-  std::unique_ptr<Alarms> alarms(new Alarms(records, clock, provenance));
+  std::unique_ptr<Alarms> alarms(new Alarms(records, clock, provenance, audit));
   TRY(alarms->Load());
   return alarms;
 }
@@ -126,16 +127,39 @@ std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, cons
   condition.below_since.reset();
   const auto found = open_.find(condition.alarm_id);
   if (found == open_.end()) return std::nullopt;
-  Alarm alarm = found->second;
+  *event = AlarmEvent::kClear;
+  return Clear(found->second, at);
+}
+
+std::optional<Alarm> Alarms::Clear(Alarm alarm, Time at, const std::optional<Step>& step) {
   alarm.cleared_at = at;
   alarm.last_change = clock_.Now();
   if (const auto next =
           NextState(alarm.state, AlarmEvent::kClear, false, alarm.acknowledged_at.has_value()))
     alarm.state = *next;
-  if (const auto stored = Store(alarm); !stored)
+  if (const auto stored =
+          Commit(alarm, {}, [&] { return step ? provenance_.Add(alarm.trace, *step) : Status{}; });
+      !stored)
     LogSometimes(LogLevel::kError, "alarm-store", "alarm not stored: " + stored.error().ToString());
-  *event = AlarmEvent::kClear;
   return alarm;
+}
+
+void Alarms::Retire(const std::string& model) {
+  std::vector<Alarm> cleared;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, alarm] : std::map(open_)) {
+      if (alarm.cleared_at || ModelName(alarm.model) != model) continue;
+      Condition& condition = conditions_[{alarm.thing, alarm.cause}];
+      condition = {.quiet_until = condition.quiet_until};
+      const Step step{clock_.Now(),
+                      "retired",
+                      fmt::format("{} is no longer in use", model),
+                      {{"model", model}}};
+      if (auto done = Clear(alarm, clock_.Now(), step)) cleared.push_back(std::move(*done));
+    }
+  }
+  for (const Alarm& alarm : cleared) Tell(alarm, AlarmEvent::kClear);
 }
 
 bool Alarms::OtherActive(const std::string& thing, const std::string& cause) const {
@@ -179,13 +203,25 @@ Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const Alarm
   const bool is_new = alarm.trace == prediction.trace;
   DecisionRecord record{alarm.trace, prediction, basis.features, basis.samples,
                         fmt::format("{} for {}", rule.condition, FormatDuration(rule.delay_on))};
-  TRY(records_.Transaction([&]() -> Status {
-    TRY(Store(alarm));
-    return is_new ? StoreDecision(alarm, record) : Status{};
-  }));
+  TRY(Commit(alarm, {}, [&] { return is_new ? StoreDecision(alarm, record) : Status{}; }));
   if (is_new) ++next_number_;
   Counter("penstock_alarms_raised_total", "Alarms raised").Add();
   return alarm;
+}
+
+Status Alarms::Commit(const Alarm& alarm, const Deed& deed, const std::function<Status()>& also) {
+  TRY(records_.Transaction([&]() -> Status {
+    TRY(Store(alarm));
+    if (also) TRY(also());
+    if (deed.actor.empty()) return {};
+    TRY(audit_.Append(deed.actor, deed.action, alarm.id, alarm.trace.ToString(), deed.detail));
+    return {};
+  }));
+  if (IsOpen(alarm.state))
+    open_.insert_or_assign(alarm.id, alarm);
+  else
+    open_.erase(alarm.id);
+  return {};
 }
 
 Status Alarms::Store(const Alarm& alarm) {
@@ -204,10 +240,6 @@ Status Alarms::Store(const Alarm& alarm) {
       {AlarmNumber(alarm.id), alarm.thing, alarm.cause, ModelName(alarm.model),
        std::string(AlarmStateName(alarm.state)), ToMicros(alarm.raised), alarm.trace.ToString(),
        verdict, code, verdict_at, alarm.ToJson().dump()}));
-  if (IsOpen(alarm.state))
-    open_.insert_or_assign(alarm.id, alarm);
-  else
-    open_.erase(alarm.id);
   return {};
 }
 
@@ -272,8 +304,9 @@ Result<DecisionRecord> Alarms::DecisionOf(const TraceId& trace) const {
   return record;
 }
 
-Result<Alarm> Alarms::Change(const std::string& id, AlarmEvent event, const std::string& actor,
-                             const std::function<void(Alarm&)>& edit) {
+Result<Alarm> Alarms::Change(const std::string& id, AlarmEvent event, const Deed& deed,
+                             const std::function<void(Alarm&)>& edit,
+                             const std::optional<Step>& step) {
   Alarm alarm;
   {
     const std::lock_guard lock(mutex_);
@@ -293,17 +326,17 @@ Result<Alarm> Alarms::Change(const std::string& id, AlarmEvent event, const std:
     alarm.last_change = clock_.Now();
     if (event == AlarmEvent::kAcknowledge && !alarm.acknowledged_at) {
       alarm.acknowledged_at = alarm.last_change;
-      alarm.acknowledged_by = actor;
+      alarm.acknowledged_by = deed.actor;
     }
     if (edit) edit(alarm);
-    TRY(Store(alarm));
+    TRY(Commit(alarm, deed, [&] { return step ? provenance_.Add(alarm.trace, *step) : Status{}; }));
   }
   Tell(alarm, event);
   return alarm;
 }
 
 Result<Alarm> Alarms::Acknowledge(const std::string& id, const std::string& actor) {
-  return Change(id, AlarmEvent::kAcknowledge, actor, nullptr);
+  return Change(id, AlarmEvent::kAcknowledge, {actor, "alarm.acknowledge"}, nullptr);
 }
 
 Result<Alarm> Alarms::Shelve(const std::string& id, Duration time, const std::string& reason,
@@ -315,20 +348,18 @@ Result<Alarm> Alarms::Shelve(const std::string& id, Duration time, const std::st
     return error;
   }
   const Time until = clock_.Now() + time;
-  auto shelved =
-      Change(id, AlarmEvent::kShelve, actor, [&](Alarm& alarm) { alarm.shelved_until = until; });
-  if (shelved)
-    TRY(provenance_.Add(
-        shelved->trace,
-        {clock_.Now(),
-         "shelved",
-         fmt::format("shelved until {} by {}: {}", FormatTime(until), actor, reason),
-         {{"until", FormatTime(until)}, {"actor", actor}, {"reason", reason}}}));
-  return shelved;
+  const Step step{clock_.Now(),
+                  "shelved",
+                  fmt::format("shelved until {} by {}: {}", FormatTime(until), actor, reason),
+                  {{"until", FormatTime(until)}, {"actor", actor}, {"reason", reason}}};
+  return Change(
+      id, AlarmEvent::kShelve,
+      {actor, "alarm.shelve", {{"for", FormatDuration(time)}, {"reason", reason}}},
+      [&](Alarm& alarm) { alarm.shelved_until = until; }, step);
 }
 
 Result<Alarm> Alarms::Unshelve(const std::string& id, const std::string& actor) {
-  return Change(id, AlarmEvent::kUnshelve, actor,
+  return Change(id, AlarmEvent::kUnshelve, {actor, "alarm.unshelve"},
                 [](Alarm& alarm) { alarm.shelved_until.reset(); });
 }
 
@@ -342,7 +373,10 @@ void Alarms::Sweep() {
         expired.push_back(id);
   }
   for (const std::string& id : expired)
-    if (auto changed = Unshelve(id, "expiry"); !changed) LogWarn("{}", changed.error().ToString());
+    if (auto changed = Change(id, AlarmEvent::kUnshelve, {},
+                              [](Alarm& alarm) { alarm.shelved_until.reset(); });
+        !changed)
+      LogWarn("{}", changed.error().ToString());
 }
 
 Result<Alarm> Alarms::MarkSeen(const std::string& id) {
@@ -351,7 +385,7 @@ Result<Alarm> Alarms::MarkSeen(const std::string& id) {
     if (const auto found = open_.find(id); found != open_.end() && !found->second.seen_at) {
       Alarm alarm = found->second;
       alarm.seen_at = clock_.Now();
-      TRY(Store(alarm));
+      TRY(Commit(alarm, {}));
     }
   }
   return Get(id);
@@ -380,8 +414,8 @@ Result<Alarm> Alarms::Answer(const std::string& id, const Verdict& verdict) {
     }
     if (const auto next = NextState(alarm.state, AlarmEvent::kAcknowledge, !alarm.cleared_at, true))
       alarm.state = *next;
+    TRY(Commit(alarm, {verdict.actor, "alarm.verdict", ToJson(verdict)}));
     conditions_[{alarm.thing, alarm.cause}].quiet_until = verdict.at + kQuietAfterVerdict;
-    TRY(Store(alarm));
   }
   Tell(alarm, AlarmEvent::kAcknowledge);
   for (const VerdictListener& listener : verdict_listeners_) listener(alarm);

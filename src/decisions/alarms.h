@@ -1,7 +1,8 @@
 // The alarms of a site: predictions come in, conditions with delay and deadband become alarms,
 // people answer.
 //
-// Every change is stored before a listener hears of it. Delays and expiries are in the node's time.
+// Every change is stored before a listener hears of it; what a person does is one transaction with
+// its audit entry, so that what is refused leaves none. Delays and expiries are in the node's time.
 // After a verdict the same cause on the same thing stays quiet for kQuietAfterVerdict: one fault,
 // one alarm.
 //
@@ -21,6 +22,7 @@
 #include "decisions/alarm_state.h"
 #include "decisions/provenance.h"
 #include "storage/records.h"
+#include "trust/audit_log.h"
 
 namespace penstock::decisions {
 
@@ -53,12 +55,15 @@ class Alarms {
   using Listener = std::function<void(const Alarm& alarm, AlarmEvent event)>;
   using VerdictListener = std::function<void(const Alarm& alarm)>;
 
+  // All four outlive the alarms.
   static Result<std::unique_ptr<Alarms>> Open(storage::Records& records, const Clock& clock,
-                                              Provenance& provenance);
+                                              Provenance& provenance, trust::AuditLog& audit);
 
   // One prediction against one rule of its model. `basis` is asked only if an alarm is raised.
   void Observe(const inference::Prediction& prediction, const AlarmRule& rule,
                const std::function<Basis()>& basis);
+  // The model judges no more: its active alarms clear, because nobody would see them go.
+  void Retire(const std::string& model);
   void Sweep();  // Shelves that have expired; call about once a second.
 
   Result<Alarm> Get(const std::string& id) const;
@@ -66,6 +71,9 @@ class Alarms {
   Result<std::vector<Alarm>> List(const AlarmFilter& filter) const;
   Result<DecisionRecord> DecisionOf(const TraceId& trace) const;
 
+  // What people do. `actor` is the name in the audit entry "alarm.acknowledge", "alarm.shelve",
+  // "alarm.unshelve" or "alarm.verdict". kNotFound: no such alarm; kFailedPrecondition: its state
+  // does not allow it; kInvalidArgument with pointer.
   Result<Alarm> Acknowledge(const std::string& id, const std::string& actor);
   Result<Alarm> Shelve(const std::string& id, Duration time, const std::string& reason,
                        const std::string& actor);
@@ -91,15 +99,25 @@ class Alarms {
     std::optional<Time> quiet_until;
   };
   using Key = std::pair<std::string, std::string>;  // thing, cause
+  struct Deed {                                     // Of a person, for the audit log.
+    std::string actor;                              // "": the node's own doing, not written down.
+    std::string action;                             // "alarm.shelve"
+    Json detail = Json::object();
+  };
 
-  Alarms(storage::Records& records, const Clock& clock, Provenance& provenance);
+  Alarms(storage::Records& records, const Clock& clock, Provenance& provenance,
+         trust::AuditLog& audit);
   Status Load();
   std::optional<Alarm> Judge(const inference::Prediction& prediction, const AlarmRule& rule,
                              double p, const std::function<Basis()>& basis, AlarmEvent* event);
+  std::optional<Alarm> Clear(Alarm alarm, Time at, const std::optional<Step>& step = std::nullopt);
   Result<Alarm> Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p,
                       const Basis& basis);
-  Result<Alarm> Change(const std::string& id, AlarmEvent event, const std::string& actor,
-                       const std::function<void(Alarm&)>& edit);
+  Result<Alarm> Change(const std::string& id, AlarmEvent event, const Deed& deed,
+                       const std::function<void(Alarm&)>& edit,
+                       const std::optional<Step>& step = std::nullopt);
+  // The alarm, and what belongs to it, in one transaction; then what is known in memory.
+  Status Commit(const Alarm& alarm, const Deed& deed, const std::function<Status()>& also = {});
   Status Store(const Alarm& alarm);
   Status StoreDecision(const Alarm& alarm, const DecisionRecord& record);
   void Tell(const Alarm& alarm, AlarmEvent event) const;
@@ -108,6 +126,7 @@ class Alarms {
   storage::Records& records_;
   const Clock& clock_;
   Provenance& provenance_;
+  trust::AuditLog& audit_;
   mutable std::mutex mutex_;
   int64_t next_number_ = 1001;
   std::map<Key, Condition> conditions_;

@@ -23,7 +23,8 @@ class AlarmsTest : public testing::Test {
   void Reopen() {
     alarms_.reset();
     provenance_ = std::move(Provenance::Open(*records_).value());
-    alarms_ = std::move(Alarms::Open(*records_, clock_, *provenance_).value());
+    audit_ = std::move(trust::AuditLog::Open(*records_, clock_).value());
+    alarms_ = std::move(Alarms::Open(*records_, clock_, *provenance_, *audit_).value());
   }
 
   // One prediction with this probability, two minutes after the last.
@@ -45,10 +46,18 @@ class AlarmsTest : public testing::Test {
     });
   }
   std::vector<Alarm> Open() { return alarms_->List({.open_only = true}).value(); }
+  // "alarm.verdict by kim", in order.
+  std::vector<std::string> Audited() const {
+    std::vector<std::string> found;
+    const auto entries = audit_->List(0, 100).value();
+    for (const auto& entry : entries) found.push_back(entry.action + " by " + entry.actor);
+    return found;
+  }
 
   ManualClock clock_{ParseTime("2026-03-02T14:00:00Z").value()};
   std::unique_ptr<storage::Records> records_;
   std::unique_ptr<Provenance> provenance_;
+  std::unique_ptr<trust::AuditLog> audit_;
   std::unique_ptr<Alarms> alarms_;
   AlarmRule rule_;
   int bases_made_ = 0;
@@ -121,6 +130,34 @@ TEST_F(AlarmsTest, AShelvedAlarmComesBackByItself) {
   clock_.Advance(minutes(31));
   alarms_->Sweep();
   EXPECT_EQ(Open().at(0).state, AlarmState::kUnacknowledged);
+}
+
+TEST_F(AlarmsTest, TheAuditLogHasWhatWasDoneAndNothingThatWasRefused) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  EXPECT_FALSE(alarms_->Unshelve("A-1001", "kim")) << "it is on no shelf";
+  EXPECT_FALSE(alarms_->Shelve("A-1001", std::chrono::hours(25), "", "kim"));
+  EXPECT_FALSE(alarms_->Acknowledge("A-1002", "kim"));
+  EXPECT_FALSE(alarms_->Answer("A-1001", {VerdictKind::kTrueFault, "", "", "kim", clock_.Now()}));
+  EXPECT_TRUE(Audited().empty());
+
+  ASSERT_TRUE(alarms_->Acknowledge("A-1001", "kim"));
+  EXPECT_FALSE(alarms_->Acknowledge("A-1001", "kim")) << "twice changes nothing";
+  ASSERT_TRUE(alarms_->Shelve("A-1001", minutes(30), "cleaning", "kim"));
+  clock_.Advance(minutes(31));
+  alarms_->Sweep();  // Nobody's deed.
+  ASSERT_TRUE(alarms_->Answer("A-1001", {VerdictKind::kFalseAlarm, "", "", "lee", clock_.Now()}));
+  EXPECT_EQ(Audited(), (std::vector<std::string>{"alarm.acknowledge by kim", "alarm.shelve by kim",
+                                                 "alarm.verdict by lee"}));
+}
+
+TEST_F(AlarmsTest, WhatCannotBeAuditedIsNotDone) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  ASSERT_TRUE(records_->Run("DROP TABLE audit_entries"));
+  EXPECT_FALSE(alarms_->Acknowledge("A-1001", "kim"));
+  EXPECT_FALSE(alarms_->Answer("A-1001", {VerdictKind::kFalseAlarm, "", "", "lee", clock_.Now()}));
+  EXPECT_EQ(Open().at(0).state, AlarmState::kUnacknowledged);
+  EXPECT_FALSE(Open().at(0).verdict.has_value());
+  EXPECT_EQ(alarms_->Get("A-1001").value().state, AlarmState::kUnacknowledged);
 }
 
 TEST_F(AlarmsTest, RemembersOpenAlarmsAndDecisionsOverARestart) {
