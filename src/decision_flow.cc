@@ -65,6 +65,7 @@ decisions::AlarmRule RuleOf(const inference::ModelBinding& binding,
 
 std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) {
   inference::Bindings bindings = inference::ReadBindings(models_folder_of_site);
+  UnbindAllBut(bindings);
   std::vector<Error> problems = std::move(bindings.bad);
   const auto snapshot = parts_.directory.snapshot();
   for (inference::ModelBinding& binding : bindings.good)
@@ -72,6 +73,30 @@ std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) 
       problems.push_back(std::move(status.error()));
   for (const Error& problem : problems) LogWarn("model not used: {}", problem.ToString());
   return problems;
+}
+
+void DecisionFlow::UnbindAllBut(const inference::Bindings& bindings) {
+  const auto stays = [&](const Bound& bound) {
+    return std::ranges::any_of(
+               bindings.good,
+               [&](const auto& binding) { return binding.model == bound.binding.model; }) ||
+           std::ranges::any_of(
+               bindings.bad, [&](const Error& error) { return error.where == bound.binding.file; });
+  };
+  std::vector<std::string> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, bound] : bound_)
+      if (!stays(*bound)) gone.push_back(name);
+    for (const std::string& name : gone) bound_.erase(name);
+  }
+  for (const std::string& name : gone) {
+    parts_.features.RemoveSchema(name);
+    parts_.scorer.Unbind(name);
+    parts_.anomalies.Unbind(name);
+    parts_.alarms.Retire(name);
+    LogInfo("model no longer used: no file binds {}", name);
+  }
 }
 
 Status DecisionFlow::BindOne(inference::ModelBinding&& binding, const things::Snapshot& snapshot) {
@@ -154,6 +179,10 @@ decisions::Basis DecisionFlow::BasisOf(const Bound& bound, const inference::Pred
   basis.thing_title = thing != nullptr ? thing->title : row.thing;
   basis.features = FeaturesJson(row, bound.binding.schema);
   basis.samples = SamplesJson(row, bound.binding.schema, prediction, *snapshot);
+  for (Json& entry : basis.samples)
+    if (const things::Point* point = snapshot->FindPoint(entry.value("path", ""));
+        point != nullptr && parts_.contract_of)
+      entry["contract"] = parts_.contract_of(*point);
   basis.confidence_low = prediction.confidence_low;
   basis.confidence_high = prediction.confidence_high;
   const std::string cause =

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,11 +34,14 @@ class DecisionFlow {
     learning::AnomalyScorer& anomalies;
     decisions::Alarms& alarms;
     decisions::Provenance& provenance;
+    // "pump@1.2.0" that a point is held against now; absent: what its description says.
+    std::function<std::string(const things::Point&)> contract_of = nullptr;
   };
   explicit DecisionFlow(const Parts& parts) : parts_(parts) {}
 
-  // Binds every usable model or detector of SITE/models/*.yaml; what cannot be used is logged and
-  // returned.
+  // Binds every usable model or detector of SITE/models/*.yaml and lets go of those whose file is
+  // no longer there, with their alarms. What cannot be used is logged and returned; a bad file
+  // keeps its old version.
   std::vector<Error> Bind(const std::string& models_folder_of_site);
   void OnRow(const std::string& schema, telemetry::FeatureRow&& row);
   void Observe(
@@ -56,6 +60,7 @@ class DecisionFlow {
     std::atomic<uint64_t> predictions{0};
   };
 
+  void UnbindAllBut(const inference::Bindings& bindings);
   Status BindOne(inference::ModelBinding&& binding, const things::Snapshot& snapshot);
   void Judge(const Bound& bound, const inference::Prediction& prediction,
              const telemetry::FeatureRow& row);

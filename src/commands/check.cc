@@ -1,9 +1,13 @@
-// `penstock check SITE`: reads every file of a site as the node would and explains every mistake.
+// `penstock check SITE`: reads every file of a site as the node would, and the models installed for
+// it, and explains every mistake.
 #include <algorithm>
 #include <filesystem>
 
+#include "base/log.h"
 #include "commands/command.h"
 #include "inference/binding.h"
+#include "inference/scorer.h"
+#include "learning/anomaly_scorer.h"
 #include "telemetry/feature_engine.h"
 #include "things/directory.h"
 #include "value/kpi_file.h"
@@ -21,6 +25,7 @@ struct Report {
   size_t files = 0;
 
   void Mistake(Error error) { findings.push_back({true, std::move(error)}); }
+  void Doubt(Error error) { findings.push_back({false, std::move(error)}); }
   size_t Count(bool errors) const {
     return static_cast<size_t>(std::count_if(findings.begin(), findings.end(),
                                              [&](const auto& f) { return f.is_error == errors; }));
@@ -36,9 +41,9 @@ size_t CountFiles(const fs::path& folder, std::string_view suffix) {
 }
 
 // The files by themselves, and their features against the things they run on.
-void CheckModels(const std::string& folder, const things::Snapshot& snapshot, Report* report) {
-  auto bindings = inference::ReadBindings(folder + "/models");
-  for (Error& error : bindings.bad) report->Mistake(std::move(error));
+void CheckModels(const inference::Bindings& bindings, const things::Snapshot& snapshot,
+                 Report* report) {
+  for (const Error& error : bindings.bad) report->Mistake(error);
   telemetry::FeatureEngine features;
   for (const auto& binding : bindings.good) {
     const auto things = binding.on_things.empty()
@@ -47,8 +52,38 @@ void CheckModels(const std::string& folder, const things::Snapshot& snapshot, Re
     if (auto status = features.AddSchema(binding.model, binding.schema, snapshot, things); !status)
       report->Mistake(std::move(status.error().Where(binding.file)));
     if (things.empty())
-      report->findings.push_back(
-          {false, {Code::kNotFound, kNoThing + binding.on_model, binding.file, "/on", ""}});
+      report->Doubt({Code::kNotFound, kNoThing + binding.on_model, binding.file, "/on", ""});
+  }
+}
+
+// The trained models that lie in `repository` against the files that bind them: what the node would
+// refuse at its start.
+void CheckInstalled(const inference::Bindings& bindings, const std::string& repository,
+                    Report* report) {
+  const inference::ModelRepository models(repository);
+  const auto installed = models.List();
+  if (!installed) return report->Mistake(installed.error());
+  inference::Scorer scorer(models);
+  learning::AnomalyScorer anomalies("");
+  for (const auto& binding : bindings.good) {
+    const bool there =
+        binding.detector || std::any_of(installed->begin(), installed->end(), [&](const auto& m) {
+          return m.name == binding.model && !m.versions.empty();
+        });
+    if (!there) {
+      report->Doubt({Code::kNotFound,
+                     fmt::format("no version of {} is installed in {}", binding.model, repository),
+                     binding.file, "/model", "penstock learn train"});
+      continue;
+    }
+    auto bound = binding.detector ? anomalies.Bind(binding) : scorer.Bind(binding);
+    if (bound) continue;
+    Error& error = bound.error();
+    if (error.where != binding.file) {  // Of the repository: which version is meant by /model.
+      error.message += fmt::format(" (in {})", repository);
+      error.Where(binding.file).At("/model");
+    }
+    report->Mistake(std::move(error));
   }
 }
 
@@ -74,18 +109,24 @@ bool FollowsFrom(const things::Finding& finding, const std::vector<std::string>&
   });
 }
 
-Report CheckSite(std::string folder) {
+// `repository`: of installed models; "": the site's own, where it has one already.
+Report CheckSite(std::string folder, std::string repository) {
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   Report report;
   report.files = 1;
-  if (const auto settings = ReadSite(folder); !settings) report.Mistake(settings.error());
+  const auto settings = ReadSite(folder);
+  if (!settings) report.Mistake(settings.error());
+  if (repository.empty() && settings && fs::is_directory(settings->data + "/models"))
+    repository = settings->data + "/models";
   const auto ids = things::PointIdsInMemory();
   things::Directory directory(folder, *ids);
   for (auto& finding : directory.Reload()) report.findings.push_back(std::move(finding));
   report.files += CountFiles(fs::path(folder) / "things", ".json");
   const auto snapshot = directory.snapshot();
   const auto broken = BrokenThings(report);
-  CheckModels(folder, *snapshot, &report);
+  const auto bindings = inference::ReadBindings(folder + "/models");
+  CheckModels(bindings, *snapshot, &report);
+  if (!repository.empty()) CheckInstalled(bindings, repository, &report);
   for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
   std::erase_if(report.findings, [&](const auto& finding) { return FollowsFrom(finding, broken); });
@@ -111,11 +152,15 @@ Json ToJson(const Report& report) {
 }  // namespace
 
 void AddCheck(CLI::App& app, Common& common, int* exit_code) {
-  static std::string folder;
+  static std::string folder, models;
   CLI::App* command =
       app.add_subcommand("check", "Explain every mistake in a site's files: file, place, fix");
   command->footer("Example: penstock check plant/");
   command->add_option("site", folder, "Site folder")->required();
+  command
+      ->add_option("--models", models,
+                   "Repository of installed models (default: the site's, if there)")
+      ->check(CLI::ExistingDirectory);
   command->add_flag("--json", common.json, "One JSON document on stdout");
   command->callback([&common, exit_code] {
     if (!fs::is_directory(folder)) {
@@ -123,7 +168,9 @@ void AddCheck(CLI::App& app, Common& common, int* exit_code) {
                                  "give the folder that holds site.yaml"});
       return;
     }
-    const Report report = CheckSite(folder);
+    // The findings are the output; what the rooms log on the way says the same in other words.
+    if (!common.verbose) SetLogLevel(LogLevel::kError);
+    const Report report = CheckSite(folder, models);
     if (common.json) {
       PrintJson(ToJson(report));
     } else {

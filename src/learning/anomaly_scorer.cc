@@ -65,6 +65,12 @@ Status AnomalyScorer::Bind(const inference::ModelBinding& binding,
   return {};
 }
 
+void AnomalyScorer::Unbind(const std::string& model) {
+  if (const Status saved = Save(); !saved) LogWarn("detectors: {}", saved.error().ToString());
+  const std::lock_guard lock(mutex_);
+  bound_.erase(model);
+}
+
 std::string AnomalyScorer::FileOf(const std::string& model, const std::string& thing) const {
   return fmt::format("{}/{}/detector-{}.json", folder_, model, thing);
 }

@@ -27,6 +27,8 @@ class AnomalyScorer {
   Status Bind(const inference::ModelBinding& binding,
               const std::map<std::string, std::string>& units = {});
 
+  void Unbind(const std::string& model);  // What it learnt stays on disk for the next time.
+
   // classes {"normal", "anomaly"}; `because` are parts of the score (margin), largest first.
   // Nothing while the thing's detector warms up. `may_learn`: no alarm of the thing is open.
   Result<std::optional<inference::Prediction>> Score(const std::string& model,

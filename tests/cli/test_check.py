@@ -32,7 +32,7 @@ def file_count(plant):
 
 def test_the_example_has_no_mistake(plant):
     done = check(plant)
-    assert (done.returncode, done.stdout) == (0, f"0 errors, 0 warnings in {file_count(plant)} files\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"0 errors, 0 warnings in {file_count(plant)} files\n", "")
 
 
 def test_a_wrong_register_type_reads_as_in_the_guide(plant):
@@ -115,3 +115,36 @@ def test_json_is_one_document_with_the_same_findings(plant):
 def test_a_folder_that_is_not_there_is_an_error_of_its_own(tmp_path):
     done = run("check", tmp_path / "nowhere")
     assert done.returncode == 2 and str(tmp_path / "nowhere") in done.stderr and "fix:" in done.stderr and done.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A repository with one small model in it, trained on the simulated plant."""
+    folder = tmp_path_factory.mktemp("trained") / "models"
+    done = run("learn", "train", "--site", "examples/bottling", "--data", folder.parent / "data", "--model", "filler-faults",
+               "--plant-seeds", "1..8", "--hours", "6", "--out", folder, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_an_installed_model_for_other_features_is_told(plant, models):
+    edit(plant / "models/filler-faults.yaml", "    bowl_level: [mean]\n", "    bowl_level: [max]\n")
+    done = check(plant, "--models", str(models), "--json")
+    errors = [f for f in json.loads(done.stdout)["findings"] if f["severity"] == "error"]
+    assert done.returncode == 1 and len(errors) == 1, errors
+    assert (errors[0]["file"], errors[0]["pointer"]) == ("plant/models/filler-faults.yaml", "/features")
+    assert "bowl_level.mean" in errors[0]["message"] and "bowl_level.max" in errors[0]["message"] and errors[0]["fix"], errors
+    assert done.stderr == "", "the findings are the output"
+
+
+def test_models_that_lie_in_the_data_folder_are_looked_at_by_themselves(plant, models):
+    shutil.copytree(models, plant / "data/models")
+    done = check(plant)
+    # The others are not trained: a doubt, for a node runs without them too.
+    assert done.returncode == 0 and "  /model\n  warning: no version of pump-faults is installed" in done.stdout, done.stdout
+    assert "filler-faults" not in done.stdout
+    edit(plant / "models/filler-faults.yaml", "p(clogged_nozzle)", "p(broken_nozzle)")
+    done = check(plant)
+    assert done.returncode == 1 and "plant/models/filler-faults.yaml  /alarm/0/when\n" in done.stdout, done.stdout
+    edit(plant / "models/filler-faults.yaml", "@champion", "@7")
+    assert "plant/models/filler-faults.yaml  /model\n" in check(plant).stdout
