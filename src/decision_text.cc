@@ -4,16 +4,14 @@
 #include <cmath>
 #include <map>
 
+#include "base/number.h"
+
 namespace penstock {
 namespace {
 
 constexpr size_t kReasons = 5;
 
 std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
-
-std::string Number(double value) {
-  return std::isfinite(value) ? fmt::format("{:.3g}", value) : "missing";
-}
 
 }  // namespace
 
@@ -67,10 +65,10 @@ std::string FeaturesText(const inference::Prediction& prediction, size_t most) {
   std::string text;
   for (size_t i = 0; i < std::min(most, prediction.because.size()); ++i) {
     const auto& c = prediction.because[i];
-    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", c.feature, Number(c.value),
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", c.feature, NumberText(c.value),
                         c.unit.empty() ? "" : " " + c.unit);
     if (std::isfinite(c.normal_low) && std::isfinite(c.normal_high))
-      text += fmt::format(" (normal {}..{})", Number(c.normal_low), Number(c.normal_high));
+      text += fmt::format(" (normal {}..{})", NumberText(c.normal_low), NumberText(c.normal_high));
   }
   return text;
 }

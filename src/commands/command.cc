@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/number.h"
 
 namespace penstock::commands {
 namespace {
@@ -89,7 +90,7 @@ std::string ClockText(const std::string& rfc3339) {
 }
 
 std::string NumberText(const Json& number) {
-  return number.is_number() ? fmt::format("{:.3g}", number.get<double>()) : "-";
+  return number.is_number() ? penstock::NumberText(number.get<double>()) : "-";
 }
 
 Result<NodeAddress> FindNode(const Settings& settings) {

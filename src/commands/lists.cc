@@ -1,4 +1,5 @@
 // `penstock model|audit|device list`: the node's lists as tables.
+#include "base/number.h"
 #include "commands/command.h"
 
 namespace penstock::commands {
@@ -12,7 +13,7 @@ struct Column {
 std::string CellText(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return "-";
-  if (value.is_number_float()) return fmt::format("{:.4g}", value.get<double>());
+  if (value.is_number_float()) return penstock::NumberText(value.get<double>(), 4);
   if (value.is_array() && (value.empty() || value[0].is_string())) {
     std::string text;
     for (const Json& item : value) text += (text.empty() ? "" : ",") + item.get<std::string>();

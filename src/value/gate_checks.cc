@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/number.h"
+
 namespace penstock::value {
 namespace {
 
@@ -84,8 +86,9 @@ void Kpi(const GateContext& c, Check& check) {
   }
   check.value = kpi->value;
   check.ok = kpi->value.has_value();
-  check.text = check.ok ? fmt::format("{} is {:.3g} {}", c.use.primary_kpi, *kpi->value, kpi->unit)
-                        : fmt::format("{}: {}", c.use.primary_kpi, kpi->reason);
+  check.text =
+      check.ok ? fmt::format("{} is {} {}", c.use.primary_kpi, NumberText(*kpi->value), kpi->unit)
+               : fmt::format("{}: {}", c.use.primary_kpi, kpi->reason);
   if (!check.ok) check.fix = "collect data until it can be computed";
 }
 
@@ -266,12 +269,12 @@ void Guards(const GateContext& c, Check& check) {
     check.value = kpi ? kpi->value : std::nullopt;
     if (!check.value || !guard.Holds(*check.value)) {
       check.text = check.value
-                       ? fmt::format("{}, but it is {:.3g}", guard.text, *check.value)
+                       ? fmt::format("{}, but it is {}", guard.text, NumberText(*check.value))
                        : fmt::format("{}: {}", guard.kpi, kpi ? kpi->reason : kpi.error().message);
       check.fix = "change the alarm's threshold or delay, or the guard";
       return;
     }
-    check.text = fmt::format("{} holds: {:.3g}", guard.text, *check.value);
+    check.text = fmt::format("{} holds: {}", guard.text, NumberText(*check.value));
   }
   check.ok = true;
 }
@@ -304,8 +307,8 @@ void Money(const GateContext& c, Check& check) {
   check.value = worth;
   check.limit = 0;
   check.ok = worth > 0;
-  check.text = fmt::format("{:.0f} {}/month if the target is met ({:.3g} {} x {:.0f} % x {})",
-                           worth, price->second.currency, *kpi->value, kpi->unit,
+  check.text = fmt::format("{:.0f} {}/month if the target is met ({} {} x {:.0f} % x {})", worth,
+                           price->second.currency, NumberText(*kpi->value), kpi->unit,
                            100 * std::abs(c.use.target_change), price->second.text());
   if (!check.ok) check.fix = "there is nothing to be saved; choose another use case";
 }

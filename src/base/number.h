@@ -1,0 +1,13 @@
+// Numbers as an engineer reads them in a sentence.
+#pragma once
+
+#include <string>
+
+namespace penstock {
+
+// `digits` significant digits, rounded; no exponent from 0.001 up to 10 million, no zeros behind
+// the decimal point that say nothing: 14723.4 -> "14700", 7.9 -> "7.9", 0.00123 -> "0.00123",
+// 2.5e-5 -> "2.5e-05". "missing" for what is not finite.
+std::string NumberText(double value, int digits = 3);
+
+}  // namespace penstock
