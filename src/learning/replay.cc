@@ -69,6 +69,23 @@ double Share(size_t part, size_t rest) {
   return part + rest == 0 ? NAN : static_cast<double>(part) / static_cast<double>(part + rest);
 }
 
+std::unexpected<Error> Refused(Code code, std::string message, std::string fix) {
+  return std::unexpected(Error{code, std::move(message), "", "", std::move(fix)});
+}
+
+// The whole file is refused: nobody can tell which of its other rows are whole by chance.
+std::unexpected<Error> TornLine(size_t line, size_t cells, size_t columns) {
+  return Refused(
+      Code::kInvalidArgument,
+      fmt::format("line {} has {} columns, the header {}", line, cells, columns),
+      cells < columns
+          ? fmt::format("write the missing cells of line {} as empty ones, or remove the line; "
+                        "with --thing torn rows are left out and counted",
+                        line)
+          : fmt::format("a separator inside a cell divides it: give line {} {} cells, or remove it",
+                        line, columns));
+}
+
 Json NumberOrNull(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
 
 }  // namespace
@@ -90,23 +107,25 @@ Result<Series> ParseSeries(std::string_view text) {
   }
   const auto names = Split(header, separator);
   if (names.size() < 2 || names.size() > kColumnsMax)
-    return InvalidArgument("the header has {} columns, 2 to {} are read", names.size(),
-                           kColumnsMax);
+    return Refused(
+        Code::kInvalidArgument,
+        fmt::format("the header has {} columns, 2 to {} are read", names.size(), kColumnsMax),
+        "the first line names the columns, with , ; or tab between: time,flow,pressure");
   Series series;
   std::vector<Column> kinds;
   for (const std::string_view name : names) {
     kinds.push_back(KindOf(name));
     if (kinds.back() == Column::kValue) series.columns.emplace_back(name);
   }
-  if (series.columns.empty()) return InvalidArgument("the header names no column of values");
+  if (series.columns.empty())
+    return Refused(Code::kInvalidArgument, "the header names no column of values",
+                   "beside time and labels (anomaly, changepoint) name at least one measurement");
   size_t cells = 0;
   for (size_t line = 2; !text.empty(); ++line) {
     const std::string_view content = NextLine(text);
     if (content.empty()) continue;
     const auto row = Split(content, separator);
-    if (row.size() != names.size())
-      return InvalidArgument("line {} has {} columns, the header {}", line, row.size(),
-                             names.size());
+    if (row.size() != names.size()) return TornLine(line, row.size(), names.size());
     cells += row.size();
     if (cells > kCellsMax) return ResourceExhausted("more than {} cells", kCellsMax);
     std::vector<double> values;
@@ -160,8 +179,10 @@ Json ReplayReport::ToJson() const {
 
 Result<ReplayReport> ReplayDetector(const Series& series, const ReplayOptions& options) {
   if (series.rows.size() <= options.train_rows)
-    return FailedPrecondition("{} rows, of which the first {} are to learn from",
-                              series.rows.size(), options.train_rows);
+    return Refused(Code::kFailedPrecondition,
+                   fmt::format("{} rows, of which the first {} are to learn from",
+                               series.rows.size(), options.train_rows),
+                   "more rows, or fewer to learn from: --train-rows");
   ASSIGN_OR_RETURN(const DetectorKind* kind, FindDetectorKind(options.kind));
   ASSIGN_OR_RETURN(const auto detector,
                    kind->create({.features = series.columns.size(),

@@ -26,7 +26,11 @@ TEST(SeriesTest, ReadsColumnsByTheirHeader) {
 
 TEST(SeriesTest, SaysWhereItIsBroken) {
   EXPECT_EQ(ParseSeries("a,b\n1,2\n3\n").error().message, "line 3 has 1 columns, the header 2");
+  EXPECT_NE(ParseSeries("a,b\n1,2\n3\n").error().fix.find("line 3 as empty ones"),
+            std::string::npos);
+  EXPECT_NE(ParseSeries("a,b\n1,2,3\n").error().fix.find("give line 2 2 cells"), std::string::npos);
   EXPECT_EQ(ParseSeries("alone\n1\n").error().code, Code::kInvalidArgument);
+  EXPECT_FALSE(ParseSeries("alone\n1\n").error().fix.empty());
   EXPECT_EQ(ParseSeries("time,label\n1,2\n").error().code, Code::kInvalidArgument);
   EXPECT_EQ(ReadSeries("/nowhere/x.csv").error().code, Code::kNotFound);
 }

@@ -51,6 +51,13 @@ def test_bad_rows_are_counted_and_the_good_ones_kept(site):
 def test_a_file_with_nothing_to_judge_is_told(site, text):
     done = replay(site, text)
     assert done.returncode == 2 and "error:" in done.stderr and done.stdout == "", (done.stdout, done.stderr)
+    assert not text or "fix:" in done.stderr, done.stderr
+
+
+def test_a_torn_line_is_told_with_its_number_and_a_fix(site):
+    done = replay(site, rows(10) + "2026-11-02T00:02:00Z,1\n")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "line 12 has 2 columns, the header 3" in done.stderr and "fix: write the missing cells of line 12" in done.stderr, done.stderr
 
 
 def test_a_file_that_is_not_there_and_a_thing_that_is_not_there(site):
