@@ -63,15 +63,12 @@ void CheckLedger(const Json& ledger, Findings& findings) {
                "the log cannot be written: look at the disk and the node's log");
 }
 
-// What the node itself found in the field. A device that speaks without being described harms
-// nobody: a gateway that only carries the data of others is one.
+// What the node itself found in the field.
 void CheckDevices(const Json& health, Findings& findings) {
-  for (const Json& finding : health["findings"]) {
-    const bool harmless = finding.value("kind", "") == "undescribed";
-    findings.Add(harmless, "device",
+  for (const Json& finding : health["findings"])
+    findings.Add(false, "device",
                  fmt::format("{}: {}", finding.value("device", ""), finding.value("text", "")),
                  finding.value("fix", ""));
-  }
   const Json& counts = health["devices"];
   findings.Add(
       true, "devices",

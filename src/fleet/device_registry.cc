@@ -69,6 +69,7 @@ void DeviceRegistry::Expect(const things::Snapshot& snapshot, Time at) {
     return device.state == DeviceState::kNever && device.errors == 0 &&
            snapshot.FindThing(entry.first) == nullptr;
   });
+  for (auto& [name, device] : devices_) device.undescribed_topic.clear();  // Until it comes again.
   for (const things::Thing& thing : snapshot.things) {
     const things::Form* form = nullptr;
     for (const things::Property& property : thing.properties)
@@ -91,6 +92,7 @@ void DeviceRegistry::OnConnected(std::string_view name, std::string_view protoco
   if (device == nullptr) return;
   device->protocol = protocol;
   device->address = address;
+  device->undescribed_topic.clear();  // By now it may be described.
   Enter(*device, DeviceState::kConnected, at, "");
   device->last_seen = at;
 }
@@ -120,6 +122,12 @@ void DeviceRegistry::OnError(std::string_view name, const Error& why, Time) {
   device->last_error = why.message.substr(0, kErrorBytesMax);
 }
 
+void DeviceRegistry::OnUndescribed(std::string_view name, std::string_view topic, Time) {
+  const std::lock_guard lock(mutex_);
+  if (DeviceStatus* device = Find(name))
+    device->undescribed_topic = topic.substr(0, kErrorBytesMax);
+}
+
 std::vector<DeviceStatus> DeviceRegistry::List() const {
   const std::lock_guard lock(mutex_);
   std::vector<DeviceStatus> list;
@@ -136,7 +144,13 @@ Result<DeviceStatus> DeviceRegistry::Get(const std::string& name) const {
 
 Json DeviceRegistry::ToJson() const {
   Json items = Json::array();
-  for (const DeviceStatus& device : List())
+  const auto devices = List();
+  std::map<std::string, Json> carried;  // By the client id that stands in their address.
+  for (const DeviceStatus& device : devices)
+    if (const size_t end = device.address.find(" ("); end != std::string::npos)
+      carried.try_emplace(device.address.substr(0, end), Json::array())
+          .first->second.push_back(device.name);
+  for (const DeviceStatus& device : devices)
     items.push_back(
         {{"name", device.name},
          {"protocol", device.protocol},
@@ -147,7 +161,8 @@ Json DeviceRegistry::ToJson() const {
          {"samples", device.samples},
          {"errors", device.errors},
          {"last_error", device.last_error},
-         {"restarts", device.restarts}});
+         {"restarts", device.restarts},
+         {"carries", carried.contains(device.name) ? carried[device.name] : Json::array()}});
   return items;
 }
 

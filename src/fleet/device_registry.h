@@ -34,6 +34,7 @@ struct DeviceStatus {
   std::optional<Time> last_seen;
   uint64_t samples = 0, errors = 0, restarts = 0;  // restarts: connected again after it was lost.
   std::string last_error;
+  std::string undescribed_topic;  // One that it published on and no thing describes; or "".
 };
 
 class DeviceRegistry final : public telemetry::DeviceEvents {
@@ -51,10 +52,12 @@ class DeviceRegistry final : public telemetry::DeviceEvents {
   void OnDisconnected(std::string_view name, const Error& why, Time at) override;
   void OnSamples(std::string_view name, uint64_t count, Time at) override;
   void OnError(std::string_view name, const Error& why, Time at) override;
+  void OnUndescribed(std::string_view name, std::string_view topic, Time at) override;
 
   std::vector<DeviceStatus> List() const;  // By name.
   Result<DeviceStatus> Get(const std::string& name) const;
-  Json ToJson() const;  // As /devices lists them.
+  // As /devices lists them; "carries" names the devices that speak through this one (a gateway).
+  Json ToJson() const;
   // Changes of state, newest first: {"at","state","reason"}.
   Result<Json> Changes(const std::string& name) const;
   Status Flush();  // Writes the changes noted since the last time.

@@ -22,14 +22,24 @@ Json FindingOf(const DeviceStatus& device, std::string_view kind, std::string te
            device.state == DeviceState::kNever ? Json(nullptr) : Json(FormatTime(device.since))}};
 }
 
+// A client without a description of its own: what it carries for described things is judged there,
+// and one that only listens does no harm.
+Json JudgeClient(const DeviceStatus& device) {
+  if (!device.undescribed_topic.empty())
+    return FindingOf(device, "undescribed",
+                     fmt::format("{} publishes on {}, which no thing describes: nothing is kept",
+                                 device.name, device.undescribed_topic),
+                     "write the Thing Description, or revoke the client");
+  if (device.samples == 0) return nullptr;
+  return FindingOf(device, "undescribed",
+                   fmt::format("{} speaks, but no thing is described under its name", device.name),
+                   "write its Thing Description, or revoke it");
+}
+
 // At most one finding a device: the first of these that holds is the cause of the others.
 Json Judge(const DeviceStatus& device, bool described, Time now,
            const DiagnosticsOptions& options) {
-  if (!described)
-    return FindingOf(
-        device, "undescribed",
-        fmt::format("{} speaks, but no thing is described under its name", device.name),
-        "write its Thing Description, or revoke it");
+  if (!described) return JudgeClient(device);
   if (device.state == DeviceState::kRetrying)
     return FindingOf(device, "unreachable",
                      fmt::format("{} {} does not answer: {}", device.protocol, device.address,

@@ -44,6 +44,31 @@ TEST(DiagnosticsTest, NamesEachDeviceThatIsNotWellOnce) {
   EXPECT_EQ(report["items"].size(), 6U);
 }
 
+TEST(DiagnosticsTest, AGatewayWhoseTopicsAreAllDescribedIsWell) {
+  const auto records = std::move(storage::Records::Open(":memory:").value());
+  const auto registry = std::move(DeviceRegistry::Open(*records).value());
+  things::Snapshot snapshot;
+  snapshot.things.resize(1);
+  snapshot.things[0].name = "filler-1";
+  registry->OnConnected("line-1", "mqtt", "10.0.0.9:40000", At(0));
+  registry->OnConnected("filler-1", "mqtt", "line-1 (10.0.0.9:40000)", At(0));
+  registry->OnSamples("filler-1", 100, At(29));
+  registry->OnConnected("dashboard", "mqtt", "10.0.0.3:40000", At(0));  // Only listens.
+  Json report = Diagnose(*registry, snapshot, At(30));
+  EXPECT_EQ(report["findings"], Json::array());
+  EXPECT_EQ(report["healthy"], true);
+  EXPECT_EQ(report["items"][2]["name"], "line-1");
+  EXPECT_EQ(report["items"][2]["carries"], Json::array({"filler-1"}));
+
+  registry->OnUndescribed("line-1", "line-1/new-machine", At(31));
+  report = Diagnose(*registry, snapshot, At(32));
+  EXPECT_EQ(report["findings"][0]["kind"], "undescribed");
+  EXPECT_EQ(report["findings"][0]["text"],
+            "line-1 publishes on line-1/new-machine, which no thing describes: nothing is kept");
+  registry->OnConnected("line-1", "mqtt", "10.0.0.9:40001", At(33));  // It may have been described.
+  EXPECT_EQ(Diagnose(*registry, snapshot, At(34))["healthy"], true);
+}
+
 TEST(DiagnosticsTest, ASiteWithoutDevicesIsHealthy) {
   const auto records = std::move(storage::Records::Open(":memory:").value());
   const auto registry = std::move(DeviceRegistry::Open(*records).value());

@@ -31,6 +31,11 @@ class DeviceEvents {
   // One request failed or one message was refused, the connection stands: an exception code, a torn
   // payload.
   virtual void OnError(std::string_view name, const Error& why, Time at) = 0;
+  // It published on a topic that no thing describes (once per connection, the first one): nothing
+  // is kept of it.
+  virtual void OnUndescribed(std::string_view name, std::string_view topic, Time at) {
+    (void)name, (void)topic, (void)at;
+  }
 };
 
 }  // namespace penstock::telemetry

@@ -61,7 +61,10 @@ void Broker::Use(std::shared_ptr<const TopicRouter> router) {
   Flush();
   mapper_.Use(std::move(router));
   thing_samples_.assign(mapper_.router().things().size(), 0);
-  for (auto& [id, peer] : peers_) peer->speaks_for.clear();
+  for (auto& [id, peer] : peers_) {
+    peer->speaks_for.clear();
+    peer->told_undescribed = false;
+  }
 }
 
 uint64_t Broker::Open(Wire& wire, std::string remote) {

@@ -64,7 +64,8 @@ struct Peer {
     uint64_t batch;  // Waits for this batch to be durable; 0: waits only for its predecessors.
   };
   std::deque<Acknowledgement> acknowledgements;  // In the order of their PUBLISHes [MQTT-4.6.0-2].
-  std::vector<bool> speaks_for;  // Things (of the router) that this connection sent samples of.
+  std::vector<bool> speaks_for;   // Things (of the router) that this connection sent samples of.
+  bool told_undescribed = false;  // That it published on a topic of no thing.
 };
 
 }  // namespace penstock::protocols::mqtt

@@ -71,6 +71,10 @@ bool Broker::Map(Peer* peer, std::string_view client_id, std::string_view topic,
                  std::string_view payload, size_t readable) {
   plans_.clear();
   mapper_.router().Find(topic, plans_);
+  if (plans_.empty() && peer != nullptr && !peer->told_undescribed) {
+    peer->told_undescribed = true;
+    context_.events.OnUndescribed(client_id, topic, context_.clock.Now());
+  }
   const size_t before = batch_.size();
   for (const TopicPlan* plan : plans_) {
     const size_t refused = mapper_.Map(*plan, topic, payload, readable, client_id, batch_);
