@@ -88,6 +88,7 @@ struct Node::Parts {
   std::unique_ptr<storage::Records> records;
   std::unique_ptr<trust::AuditLog> audit;
   std::unique_ptr<trust::Users> users;
+  std::unique_ptr<trust::Titles> titles;
   std::unique_ptr<things::PointIds> point_ids;
   std::unique_ptr<things::Directory> directory;
   std::unique_ptr<SiteWatch> site_watch;
@@ -140,6 +141,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(records, storage::Records::Open(settings.data + "/records.db"));
   ASSIGN_OR_RETURN(audit, trust::AuditLog::Open(*records, *clock));
   ASSIGN_OR_RETURN(users, trust::Users::Open(*records, real_clock, *audit));
+  ASSIGN_OR_RETURN(titles, trust::Titles::Open(*records, *audit));
   ASSIGN_OR_RETURN(point_ids, things::PointIdsIn(*records));
   directory = std::make_unique<things::Directory>(settings.folder, *point_ids);
   for (const auto& finding : directory->Reload()) {
@@ -258,6 +260,7 @@ void Node::Parts::MakeServices() {
                         *provenance,
                         *labels,
                         *users,
+                        *titles,
                         *audit,
                         events,
                         value->kpis(),

@@ -13,6 +13,7 @@ export interface List<T> {
 export interface User {
   name: string;
   role: Role;
+  titles?: string[]; // What they answer for at the plant, beside the role: "plant-manager".
 }
 
 export interface Session {
@@ -448,6 +449,7 @@ export const api = {
   auditProof: (leaf: number) => get<AuditProof>(`/audit/${leaf}/proof`),
   users: () => get<List<User & { created?: Time }>>('/users'),
   addUser: (body: { name: string; password: string; role: Role }) => post<unknown>('/users', body),
+  changeUser: (name: string, body: { role?: Role; titles?: string[] }) => request<unknown>('PATCH', `/users/${part(name)}`, body),
   removeUser: (name: string) => request<unknown>('DELETE', `/users/${part(name)}`),
   tokens: () => get<List<Token>>('/tokens'),
   addToken: (body: { name: string; role: Role }) => post<{ secret: string }>('/tokens', body),

@@ -6,15 +6,18 @@
 namespace penstock::api {
 namespace {
 
-Json UserJson(const trust::Principal& principal) {
-  return {{"name", principal.name}, {"role", trust::RoleName(principal.role)}};
+Json UserJson(const Services& services, const trust::Principal& principal) {
+  const auto titles = services.titles.Of(principal.name);
+  return {{"name", principal.name},
+          {"role", trust::RoleName(principal.role)},
+          {"titles", titles ? Json(*titles) : Json::array()}};
 }
 
 Result<Response> WithCookie(const Services& services, const App& app,
                             const trust::Principal& principal, const std::string& name,
                             const std::string& password, const std::string& remote) {
   ASSIGN_OR_RETURN(const std::string session, services.users.Login(name, password, remote));
-  Response response = JsonResponse({{"user", UserJson(principal)}}, 201);
+  Response response = JsonResponse({{"user", UserJson(services, principal)}}, 201);
   response.headers.emplace_back("Set-Cookie", app.SetCookie(session));
   return response;
 }
@@ -34,7 +37,7 @@ Result<Response> Login(const Services& services, const App& app, const Request& 
   ASSIGN_OR_RETURN(const std::string password, GetString(body, "password"));
   ASSIGN_OR_RETURN(const std::string session, services.users.Login(name, password, request.remote));
   ASSIGN_OR_RETURN(const trust::Principal principal, services.users.BySession(session));
-  Response response = JsonResponse({{"user", UserJson(principal)}}, 201);
+  Response response = JsonResponse({{"user", UserJson(services, principal)}}, 201);
   response.headers.emplace_back("Set-Cookie", app.SetCookie(session));
   return response;
 }
@@ -42,7 +45,7 @@ Result<Response> Login(const Services& services, const App& app, const Request& 
 Result<Response> Session(const Services& services, const App& app, const Request& request) {
   Json user = nullptr;
   if (const auto principal = services.users.BySession(request.Cookie(app.CookieName())))
-    user = UserJson(*principal);
+    user = UserJson(services, *principal);
   return JsonResponse({{"setup_needed", services.users.setup_needed()},
                        {"user", user},
                        {"time", FormatTime(services.clock.Now())},

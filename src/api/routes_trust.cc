@@ -58,6 +58,46 @@ Result<Response> AddUser(const Services& services, const Request& request) {
   return JsonResponse({{"name", name}, {"role", role_name}}, 201);
 }
 
+Result<Response> ListUsers(const Services& services) {
+  ASSIGN_OR_RETURN(Json users, services.users.UsersJson());
+  for (Json& user : users) {
+    ASSIGN_OR_RETURN(user["titles"], services.titles.Of(user.value("name", "")));
+  }
+  return ListResponse(std::move(users));
+}
+
+// Role and titles; what is not named stays. All of it or nothing.
+Result<Response> ChangeUser(const Services& services, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"role", "titles"}));
+  const std::string& name = request.At("name");
+  const std::string& actor = request.principal.name;
+  TRY(services.records.Transaction([&]() -> Status {
+    if (body.contains("role")) {
+      ASSIGN_OR_RETURN(const std::string role_name, GetString(body, "role"));
+      ASSIGN_OR_RETURN(const trust::Role role, trust::ParseRole(role_name));
+      TRY(services.users.SetRole(actor, name, role));
+    }
+    if (!body.contains("titles")) return {};
+    std::vector<std::string> titles;
+    for (const Json& title : body["titles"].is_array() ? body["titles"] : Json::array({nullptr})) {
+      if (!title.is_string()) {
+        auto error = InvalidArgument("titles are a list of texts");
+        error.error().At("/titles").Fix(R"({"titles": ["plant-manager"]})");
+        return error;
+      }
+      titles.push_back(title.get<std::string>());
+    }
+    return services.titles.Set(actor, name, std::move(titles));
+  }));
+  ASSIGN_OR_RETURN(const Json users, services.users.UsersJson());
+  for (Json user : users)
+    if (user["name"] == name) {
+      ASSIGN_OR_RETURN(user["titles"], services.titles.Of(name));
+      return JsonResponse(user);
+    }
+  return NotFound("user unknown: {}", name.substr(0, 64));
+}
+
 Result<Response> AddToken(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"name", "role"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
@@ -86,13 +126,22 @@ void AddTrustRoutes(Router& router, const Services& s) {
               }});
   router.Add({"GET", "/api/v1/audit/{leaf}/proof", Role::kViewer, "Inclusion proof of one entry",
               [&s](const Request& r) { return Proof(s, r); }});
-  router.Add({"GET", "/api/v1/users", Role::kAdmin, "Users and roles",
-              [&s](const Request&) -> Result<Response> {
-                ASSIGN_OR_RETURN(Json users, s.users.UsersJson());
-                return ListResponse(std::move(users));
-              }});
+  router.Add({"GET", "/api/v1/users", Role::kAdmin, "Users, their roles and titles",
+              [&s](const Request&) { return ListUsers(s); }});
   router.Add({"POST", "/api/v1/users", Role::kAdmin, "Add a user",
               [&s](const Request& r) { return AddUser(s, r); }, NamedSchema("password")});
+  router.Add({"PATCH",
+              "/api/v1/users/{name}",
+              Role::kAdmin,
+              "Change a user's role or titles",
+              [&s](const Request& r) { return ChangeUser(s, r); },
+              {{"type", "object"},
+               {"properties",
+                {{"role", {{"enum", {"viewer", "technician", "engineer", "admin"}}}},
+                 {"titles",
+                  {{"type", "array"},
+                   {"items", {{"type", "string"}, {"pattern", "^[a-z0-9-]{1,64}$"}}},
+                   {"maxItems", trust::kTitlesMax}}}}}}});
   router.Add({"DELETE", "/api/v1/users/{name}", Role::kAdmin, "Remove a user; the last admin stays",
               [&s](const Request& r) -> Result<Response> {
                 TRY(s.users.RemoveUser(r.principal.name, r.At("name")));

@@ -1,6 +1,8 @@
 // KPIs, machine states, use cases and their gates.
 #include "api/routes.h"
 
+#include <algorithm>
+
 namespace penstock::api {
 namespace {
 
@@ -65,17 +67,36 @@ Result<Response> EvaluateGate(const Services& services, const Request& request) 
   return JsonResponse(gate.ToJson());
 }
 
+// The sponsor of a use case is a title. Who holds it signs, whatever their access role; as long as
+// nobody does, an admin stands in, or an engineer whose access role is the sponsor's.
+// True: by title.
+Result<bool> MaySign(const Services& services, const trust::Principal& principal,
+                     const std::string& as, const std::string& sponsor) {
+  ASSIGN_OR_RETURN(const auto holders, services.titles.Holders(sponsor));
+  if (!holders.empty()) {
+    if (as == sponsor && std::ranges::find(holders, principal.name) != holders.end()) return true;
+    auto error = PermissionDenied("{} does not hold the title {}", principal.name, sponsor);
+    error.error().Fix(fmt::format("{} signs as {}", fmt::join(holders, " or "), sponsor));
+    return error;
+  }
+  if (principal.Has(trust::Role::kAdmin)) return false;
+  if (principal.Has(trust::Role::kEngineer) && as == trust::RoleName(principal.role)) return false;
+  auto error = PermissionDenied("{} is {} and cannot sign as {}", principal.name,
+                                trust::RoleName(principal.role), as.substr(0, 40));
+  error.error().Fix(
+      fmt::format("an admin signs, or gives somebody the title {} who then does", sponsor));
+  return error;
+}
+
 Result<Response> SignGate(const Services& services, const Request& request) {
-  ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"as", "note"}));
+  ASSIGN_OR_RETURN(Json body, BodyObject(request, {"as", "note"}));
   ASSIGN_OR_RETURN(const std::string role, GetString(body, "as"));
-  // A person signs as the role they have; the admin may stand in for the sponsor.
-  if (!request.principal.Has(trust::Role::kAdmin) &&
-      role != trust::RoleName(request.principal.role))
-    return PermissionDenied("{} is {} and cannot sign as {}", request.principal.name,
-                            trust::RoleName(request.principal.role), role.substr(0, 40));
   value::Signature signature;
   // What the gate refuses leaves no entry that says it was signed.
   TRY(services.records.Transaction([&]() -> Status {
+    ASSIGN_OR_RETURN(const auto usecase, services.usecases.Get(request.At("name")));
+    ASSIGN_OR_RETURN(body["holds_title"],
+                     MaySign(services, request.principal, role, usecase->sponsor));
     TRY(Audit(services, request, "gate.sign", request.At("name") + "/" + request.At("gate"), "",
               body));
     ASSIGN_OR_RETURN(signature,
@@ -113,8 +134,8 @@ void AddValueRoutes(Router& router, const Services& s) {
               [&s](const Request& r) { return EvaluateGate(s, r); }});
   router.Add({"POST",
               "/api/v1/usecases/{name}/gates/{gate}/sign",
-              Role::kEngineer,
-              "Sign as the sponsor's role, which is one's own unless admin",
+              Role::kViewer,
+              "Sign as the sponsor: whoever holds that title; an admin while nobody does",
               [&s](const Request& r) { return SignGate(s, r); },
               {{"type", "object"},
                {"required", {"as"}},

@@ -20,6 +20,7 @@
 #include "telemetry/quarantine.h"
 #include "things/directory.h"
 #include "trust/audit_log.h"
+#include "trust/titles.h"
 #include "trust/users.h"
 #include "value/gate.h"
 #include "value/kpis.h"
@@ -44,6 +45,7 @@ struct Services {
   decisions::Provenance& provenance;
   learning::Labels& labels;
   trust::Users& users;
+  trust::Titles& titles;
   trust::AuditLog& audit;
   EventHub& events;
   value::Kpis& kpis;

@@ -96,6 +96,43 @@ function Remove({ what, action, onDone }: { what: string; action: () => Promise<
   );
 }
 
+// "plant-manager, shift-lead" as a person types it.
+function Titles({ user }: { user: User }) {
+  const held = (user.titles ?? []).join(', ');
+  const [text, setText] = useState<string | null>(null);
+  const { run, busy, problem } = useAction(async () => {
+    await api.changeUser(user.name, { titles: (text ?? '').split(',').map((title) => title.trim()).filter(Boolean) });
+    setText(null);
+    invalidate('users');
+  });
+  if (text === null)
+    return (
+      <>
+        {held || <span className="soft">none</span>}{' '}
+        <button type="button" className="link" aria-label={`Change the titles of ${user.name}`} onClick={() => setText(held)}>
+          Change
+        </button>
+      </>
+    );
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run();
+      }}
+    >
+      <label className="field">
+        <span>Titles of {user.name}</span>
+        <input name="titles" value={text} autoFocus autoComplete="off" autoCapitalize="none" placeholder="plant-manager, shift-lead" onChange={(event) => setText(event.target.value)} />
+      </label>
+      <ProblemNote problem={problem} />
+      <button type="submit" className="yes" disabled={busy}>
+        Save
+      </button>
+    </form>
+  );
+}
+
 function Users() {
   const list = useResource('users', () => api.users());
   const [name, setName] = useState('');
@@ -114,6 +151,7 @@ function Users() {
   const columns: Column<User>[] = [
     { title: 'Name', show: (u) => <b>{u.name}</b> },
     { title: 'Role', show: (u) => u.role },
+    { title: 'Titles', show: (u) => <Titles user={u} /> },
     { title: '', show: (u) => <Remove what={u.name} action={() => api.removeUser(u.name)} onDone={() => invalidate('users')} /> },
   ];
   return (

@@ -162,11 +162,11 @@ function Sign({ gate, sponsor }: { gate: Gate; sponsor: string }) {
     invalidate('usecase');
     setNote('');
   });
-  const may = session.user?.role === 'admin' || session.user?.role === (sponsor as string);
+  const may = session.user?.role === 'admin' || session.user?.role === (sponsor as string) || (session.user?.titles ?? []).includes(sponsor);
   return (
     <div className="panel narrow">
       <h2>Sign as {sponsor}</h2>
-      {!may && <p className="soft">Only the sponsor ({sponsor}) or an administrator signs.</p>}
+      {!may && <p className="soft">Only who holds the title {sponsor} signs; an administrator while nobody holds it.</p>}
       {may && (
         <form
           onSubmit={(event) => {
