@@ -2,19 +2,10 @@
 
 #include <charconv>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 namespace penstock::api {
-namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-}  // namespace
-
 std::string Request::Header(std::string_view name) const {
   const auto found = headers.find(std::string(name));
   return found == headers.end() ? "" : found->second;

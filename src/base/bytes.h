@@ -22,6 +22,7 @@ inline std::string_view AsText(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+int HexDigit(char c);               // 0 to 15 of either case; -1: none.
 std::string ToHex(ByteView bytes);  // Lower case.
 Result<Bytes> FromHex(std::string_view hex);
 std::string ToBase64(ByteView bytes);             // RFC 4648 section 4, padded.

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/bytes.h"
+
 namespace penstock::things {
 namespace {
 
@@ -28,12 +30,6 @@ size_t SchemeLength(std::string_view uri) {
       return 0;
   }
   return 0;
-}
-
-int HexDigit(char c) {
-  if (IsDigit(c)) return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 Result<std::string> PercentDecoded(std::string_view text) {
