@@ -44,6 +44,10 @@ function(room name)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
 
+  set(rows ${sources})
+  list(FILTER rows INCLUDE REGEX "/src/(value/kpi|plant/machines)/")
+  set_source_files_properties(${rows} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+
   set(target penstock_${name})
   list(TRANSFORM ARG_USES PREPEND penstock_ OUTPUT_VARIABLE uses)
   if(sources)

@@ -8,7 +8,7 @@
 namespace penstock::inference {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 TreeNode Split(int32_t feature, float threshold, int32_t left, int32_t right, bool missing_left) {
@@ -39,8 +39,8 @@ TEST(TreeEnsembleTest, GoesLeftBelowTheThresholdOnly) {
 }
 
 TEST(TreeEnsembleTest, MissingFollowsTheDefaultDirection) {
-  EXPECT_EQ(Margin(OneTree({Split(1, 0, 1, 2, true), Leaf(10), Leaf(20)}), {0, kNan}), 10);
-  EXPECT_EQ(Margin(OneTree({Split(1, 0, 1, 2, false), Leaf(10), Leaf(20)}), {0, kNan}), 20);
+  EXPECT_EQ(Margin(OneTree({Split(1, 0, 1, 2, true), Leaf(10), Leaf(20)}), {0, kMissing}), 10);
+  EXPECT_EQ(Margin(OneTree({Split(1, 0, 1, 2, false), Leaf(10), Leaf(20)}), {0, kMissing}), 20);
 }
 
 TEST(TreeEnsembleTest, LeavesOfDifferentDepthStayWhereTheyAre) {
@@ -85,7 +85,7 @@ TEST(TreeEnsembleTest, WhatIsNoTreeIsRefusedByNodeAndReason) {
   EXPECT_EQ(error({Split(5, 0, 1, 2, false), Leaf(1), Leaf(1)}), "tree 0, node 0: feature 5 of 2");
   EXPECT_EQ(error({Split(0, kInf, 1, 2, false), Leaf(1), Leaf(1)}),
             "tree 0, node 0: the threshold is inf");
-  EXPECT_EQ(error({Leaf(kNan)}), "tree 0, node 0: the leaf's value is nan");
+  EXPECT_EQ(error({Leaf(kMissing)}), "tree 0, node 0: the leaf's value is nan");
   EXPECT_EQ(error({}), "tree 0 has no node");
 }
 

@@ -11,12 +11,12 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const Time kStart = *ParseTime("2026-06-01T06:00:00Z");
+const Time kLineStart = *ParseTime("2026-06-01T06:00:00Z");
 
 // All that a run reported, as text.
 std::string Transcript(uint64_t seed, std::vector<Duration> strides, Duration length) {
   Truth truth;
-  Line line({seed, kStart, seconds(120), {}}, truth);
+  Line line({seed, kLineStart, seconds(120), {}}, truth);
   std::string text;
   const auto write = [&](const Report& report) {
     fmt::format_to(std::back_inserter(text), "{} {}", report.station.name(),
@@ -27,9 +27,9 @@ std::string Transcript(uint64_t seed, std::vector<Duration> strides, Duration le
       fmt::format_to(std::back_inserter(text), " {}", sample);
     text += '\n';
   };
-  Time now = kStart;
-  for (size_t i = 0; now < kStart + length; ++i) {
-    now = std::min(now + strides[i % strides.size()], kStart + length);
+  Time now = kLineStart;
+  for (size_t i = 0; now < kLineStart + length; ++i) {
+    now = std::min(now + strides[i % strides.size()], kLineStart + length);
     line.AdvanceTo(now, write);
   }
   return text + truth.ToJson().dump();
@@ -44,12 +44,12 @@ TEST(LineTest, TheSameSeedGivesTheSameRunHoweverTheClockWent) {
 TEST(LineTest, ReportsComeOnTheirGrid) {
   Truth truth;
   Line line({1,
-             kStart,
+             kLineStart,
              seconds(120),
              {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}},
             truth);
   std::map<std::string, int> reports, waveforms;
-  line.AdvanceTo(kStart + hours(1), [&](const Report& report) {
+  line.AdvanceTo(kLineStart + hours(1), [&](const Report& report) {
     ++reports[std::string(report.station.name())];
     if (report.waveform.empty()) return;
     ++waveforms[std::string(report.station.name())];
@@ -70,8 +70,8 @@ TEST(LineTest, ReportsComeOnTheirGrid) {
 TEST(LineTest, TheEarlyFaultBeginsWithinMinutesHalfWorn) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     Truth truth;
-    Line line({seed, kStart, seconds(120), {}}, truth);
-    line.AdvanceTo(kStart + minutes(7), nullptr);
+    Line line({seed, kLineStart, seconds(120), {}}, truth);
+    line.AdvanceTo(kLineStart + minutes(7), nullptr);
     ASSERT_EQ(truth.faults.size(), 1u) << seed;
     EXPECT_NEAR(truth.faults[0].DamageAt(truth.faults[0].onset), 0.35, 1e-9);
     EXPECT_LT(truth.faults[0].would_fail_at - truth.faults[0].onset, minutes(90));
@@ -80,49 +80,49 @@ TEST(LineTest, TheEarlyFaultBeginsWithinMinutesHalfWorn) {
 
 TEST(LineTest, AFaultThatNobodyMendsStopsTheMachine) {
   Truth truth;
-  Line line({3, kStart, seconds(120), {.sensor_fault_hours = 0}}, truth);
-  line.AdvanceTo(kStart + hours(2), nullptr);
+  Line line({3, kLineStart, seconds(120), {.sensor_fault_hours = 0}}, truth);
+  line.AdvanceTo(kLineStart + hours(2), nullptr);
   ASSERT_FALSE(truth.faults.empty());
   const FaultEvent& fault = truth.faults[0];
   ASSERT_TRUE(fault.failed_at);
   EXPECT_EQ(*fault.failed_at, fault.would_fail_at);
   EXPECT_EQ(fault.outcome(), "failed");
-  line.AdvanceTo(kStart + hours(5), nullptr);
+  line.AdvanceTo(kLineStart + hours(5), nullptr);
   ASSERT_TRUE(truth.faults[0].repaired_at);
   EXPECT_GT(*truth.faults[0].repaired_at - *truth.faults[0].failed_at, minutes(70));
 }
 
 TEST(LineTest, ARepairInTimePreventsTheFailure) {
   Truth truth;
-  Line line({3, kStart, seconds(120), {.sensor_fault_hours = 0}}, truth);
-  line.AdvanceTo(kStart + minutes(20), nullptr);
+  Line line({3, kLineStart, seconds(120), {.sensor_fault_hours = 0}}, truth);
+  line.AdvanceTo(kLineStart + minutes(20), nullptr);
   Station* station = line.Find(truth.faults.at(0).machine);
   ASSERT_TRUE(station->life().faulty());
   station->life().BeginRepair(line.now(), minutes(30), "repair");
-  line.AdvanceTo(kStart + minutes(21), nullptr);
+  line.AdvanceTo(kLineStart + minutes(21), nullptr);
   EXPECT_TRUE(station->life().down());
-  line.AdvanceTo(kStart + minutes(51), nullptr);
+  line.AdvanceTo(kLineStart + minutes(51), nullptr);
   EXPECT_FALSE(station->life().down());
   EXPECT_EQ(truth.faults[0].outcome(), "prevented");
-  EXPECT_EQ(truth.faults[0].repaired_at, kStart + minutes(50));
+  EXPECT_EQ(truth.faults[0].repaired_at, kLineStart + minutes(50));
   // The next one on this machine leaves it at least 20 healthy minutes.
-  line.AdvanceTo(kStart + hours(24), nullptr);
+  line.AdvanceTo(kLineStart + hours(24), nullptr);
   for (size_t i = 1; i < truth.faults.size(); ++i)
     if (truth.faults[i].machine == truth.faults[0].machine) {
-      EXPECT_GE(truth.faults[i].onset, kStart + minutes(70));
+      EXPECT_GE(truth.faults[i].onset, kLineStart + minutes(70));
       break;
     }
 }
 
 TEST(LineTest, AnInspectionOfAHealthyMachineIsAShortStop) {
   Truth truth;
-  Line line({3, kStart, seconds(120), {.healthy_hours = 0, .early_fault = false}}, truth);
-  line.AdvanceTo(kStart + minutes(5), nullptr);
+  Line line({3, kLineStart, seconds(120), {.healthy_hours = 0, .early_fault = false}}, truth);
+  line.AdvanceTo(kLineStart + minutes(5), nullptr);
   Station* pump = line.Find("pump-7");
   pump->life().BeginRepair(line.now(), minutes(10), "inspection");
-  line.AdvanceTo(kStart + minutes(10), nullptr);
+  line.AdvanceTo(kLineStart + minutes(10), nullptr);
   EXPECT_EQ(pump->measured()[7].value, 0);  // The coil.
-  line.AdvanceTo(kStart + minutes(20), nullptr);
+  line.AdvanceTo(kLineStart + minutes(20), nullptr);
   EXPECT_EQ(pump->measured()[7].value, 1);
   EXPECT_TRUE(truth.faults.empty());
   ASSERT_EQ(truth.stops.size(), 1u);
@@ -131,11 +131,11 @@ TEST(LineTest, AnInspectionOfAHealthyMachineIsAShortStop) {
 
 TEST(LineTest, NormalOperationVaries) {
   Truth truth;
-  Line line({11, kStart, seconds(120), {.healthy_hours = 0, .early_fault = false}}, truth);
+  Line line({11, kLineStart, seconds(120), {.healthy_hours = 0, .early_fault = false}}, truth);
   std::map<double, int> products;
   double rate_max = 0;
   int stopped = 0, reports = 0;
-  line.AdvanceTo(kStart + hours(24), [&](const Report& report) {
+  line.AdvanceTo(kLineStart + hours(24), [&](const Report& report) {
     if (report.station.name() != "filler-1") return;
     ++reports;
     ++products[report.values[4].value];
@@ -151,11 +151,11 @@ TEST(LineTest, NormalOperationVaries) {
 TEST(LineTest, SensorFaultsEndByThemselvesOrByRepair) {
   Truth truth;
   Line line({5,
-             kStart,
+             kLineStart,
              seconds(120),
              {.healthy_hours = 0, .sensor_fault_hours = 0.2, .early_fault = false}},
             truth);
-  line.AdvanceTo(kStart + hours(24), nullptr);
+  line.AdvanceTo(kLineStart + hours(24), nullptr);
   ASSERT_GT(truth.sensor_faults.size(), 20u);
   for (size_t i = 0; i + 1 < truth.sensor_faults.size(); ++i) {
     const SensorFaultEvent& fault = truth.sensor_faults[i];
@@ -173,14 +173,14 @@ TEST(LineTest, SensorFaultsEndByThemselvesOrByRepair) {
 TEST(LineTest, AStoppedPumpEmptiesTheBowlAndStopsTheFiller) {
   Truth truth;
   Line line({3,
-             kStart,
+             kLineStart,
              seconds(120),
              {.healthy_hours = 0, .sensor_fault_hours = 0, .early_fault = false}},
             truth);
-  line.AdvanceTo(kStart + minutes(5), nullptr);
+  line.AdvanceTo(kLineStart + minutes(5), nullptr);
   ASSERT_GT(line.state().rate, 100);
   line.Find("pump-7")->life().BeginRepair(line.now(), minutes(20), "repair");
-  line.AdvanceTo(kStart + minutes(15), nullptr);
+  line.AdvanceTo(kLineStart + minutes(15), nullptr);
   EXPECT_LT(line.state().rate, 5);
   EXPECT_LT(line.state().bowl_level, 10);
 }
@@ -188,17 +188,22 @@ TEST(LineTest, AStoppedPumpEmptiesTheBowlAndStopsTheFiller) {
 TEST(TruthTest, TellsTheCrewWhatWasOn) {
   Truth truth;
   FaultEvent fault{"pump-7", "seal_leak"};
-  fault.onset = kStart;
-  fault.would_fail_at = kStart + hours(2);
-  fault.repair_began = kStart + hours(1);
+  fault.onset = kLineStart;
+  fault.would_fail_at = kLineStart + hours(2);
+  fault.repair_began = kLineStart + hours(1);
   truth.faults.push_back(fault);
-  truth.stops.push_back({"pump-7", "repair", kStart + hours(1), kStart + minutes(90)});
-  EXPECT_EQ(truth.Inspect("pump-7", kStart + minutes(30), kStart + minutes(40)).fault, "seal_leak");
-  EXPECT_EQ(truth.Inspect("pump-7", kStart + minutes(50), kStart + minutes(70)).fault, "seal_leak");
-  EXPECT_EQ(truth.Inspect("pump-7", kStart + minutes(100), kStart + minutes(105)).fault, "");
-  EXPECT_TRUE(truth.Inspect("pump-7", kStart + minutes(100), kStart + minutes(105)).stopped);
-  EXPECT_FALSE(truth.Inspect("pump-7", kStart + hours(3), kStart + hours(3)).stopped);
-  EXPECT_EQ(truth.Inspect("filler-1", kStart + minutes(30), kStart + minutes(40)).fault, "");
+  truth.stops.push_back({"pump-7", "repair", kLineStart + hours(1), kLineStart + minutes(90)});
+  EXPECT_EQ(truth.Inspect("pump-7", kLineStart + minutes(30), kLineStart + minutes(40)).fault,
+            "seal_leak");
+  EXPECT_EQ(truth.Inspect("pump-7", kLineStart + minutes(50), kLineStart + minutes(70)).fault,
+            "seal_leak");
+  EXPECT_EQ(truth.Inspect("pump-7", kLineStart + minutes(100), kLineStart + minutes(105)).fault,
+            "");
+  EXPECT_TRUE(
+      truth.Inspect("pump-7", kLineStart + minutes(100), kLineStart + minutes(105)).stopped);
+  EXPECT_FALSE(truth.Inspect("pump-7", kLineStart + hours(3), kLineStart + hours(3)).stopped);
+  EXPECT_EQ(truth.Inspect("filler-1", kLineStart + minutes(30), kLineStart + minutes(40)).fault,
+            "");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "plant/eventually.h"
 #include "plant/line.h"
 
 namespace penstock::plant {
@@ -99,13 +100,6 @@ class TinyBroker {
   std::atomic<size_t> messages_{0};
   std::jthread thread_;
 };
-
-template <typename Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
-    if (condition()) return true;
-  return false;
-}
 
 TEST(MqttPublisherTest, ComesBackAndBringsWhatWaited) {
   TinyBroker broker;

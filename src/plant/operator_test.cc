@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::minutes;
 
-const Time kStart = *ParseTime("2026-06-01T06:00:00Z");
+const Time kShiftStart = *ParseTime("2026-06-01T06:00:00Z");
 
 class FakeFloor final : public Floor {
  public:
@@ -26,7 +26,7 @@ class FakeFloor final : public Floor {
   void RepairSensors(const std::string&) override { ++sensor_repairs; }
   void WriteTruth(std::string_view, Json) override {}
 
-  Time now = kStart;
+  Time now = kShiftStart;
   Inspection truth;
   std::vector<std::string> work;
   std::vector<Duration> lengths;
@@ -54,7 +54,7 @@ class FakeNode final : public NodeClient {
     alarms[id] = {{"id", id},
                   {"thing", thing},
                   {"cause", cause},
-                  {"raised", FormatTime(kStart)},
+                  {"raised", FormatTime(kShiftStart)},
                   {"verdict", nullptr}};
   }
   void Answer(const std::string& id, const std::string& kind) {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "plant/eventually.h"
 #include "plant/line.h"
 
 namespace penstock::plant {
@@ -61,13 +62,6 @@ class TinyNode {
   tcp::acceptor acceptor_;
   std::jthread thread_;
 };
-
-template <typename Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(10)))
-    if (condition()) return true;
-  return false;
-}
 
 PlantOptions OnAnyPorts() {
   PlantOptions options;

@@ -5,14 +5,12 @@
 #include <charconv>
 
 #include "base/bytes.h"
+#include "things/text.h"
 
 namespace penstock::things {
 namespace {
 
 constexpr size_t kMaxAddress = 2048;
-
-bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::string Lower(std::string_view text) {
   std::string lower(text);

@@ -1,16 +1,9 @@
 #include "things/asset_tree.h"
 
+#include "things/text.h"
+
 namespace penstock::things {
 namespace {
-
-std::string TitleOf(std::string_view name) {
-  std::string title(name);
-  for (char& c : title)
-    if (c == '-' || c == '_') c = ' ';
-  if (!title.empty() && title[0] >= 'a' && title[0] <= 'z')
-    title[0] = static_cast<char>(title[0] - 'a' + 'A');
-  return title;
-}
 
 bool IsUnder(std::string_view path, std::string_view top) {
   return top.empty() || path == top || (path.starts_with(top) && path[top.size()] == '/');

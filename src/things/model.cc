@@ -13,7 +13,7 @@
 namespace penstock::things {
 namespace {
 
-constexpr int kMaxDepth = 16;
+constexpr int kReferenceDepthMax = 16;
 constexpr size_t kMaxNodes = 1 << 20;
 
 std::unexpected<Error> Bad(const std::string& pointer, std::string message,
@@ -27,8 +27,8 @@ class Resolver {
   explicit Resolver(const ModelLoader& load) : load_(load) {}
 
   Result<Json> Model(const Json& model, int depth) {
-    if (depth > kMaxDepth)
-      return Bad("", fmt::format("models refer to each other more than {} deep", kMaxDepth),
+    if (depth > kReferenceDepthMax)
+      return Bad("", fmt::format("models refer to each other more than {} deep", kReferenceDepthMax),
                  "look for a circle of tm:extends");
     Json whole = model;
     if (const auto links = model.find("links"); links != model.end() && links->is_array()) {
@@ -106,8 +106,8 @@ class Resolver {
 
   Result<Json> Reference(const std::string& reference, const Json& root, const std::string& place,
                          int depth) {
-    if (depth > kMaxDepth)
-      return Bad(place, fmt::format("references more than {} deep", kMaxDepth),
+    if (depth > kReferenceDepthMax)
+      return Bad(place, fmt::format("references more than {} deep", kReferenceDepthMax),
                  "look for a circle of tm:ref");
     const size_t hash = reference.find('#');
     if (hash == std::string::npos)

@@ -75,7 +75,7 @@ TEST_F(ModelTest, ReferencesThatGrowWithoutEndAreStopped) {
   EXPECT_NE(refused.error().message.find("once references are resolved"), std::string::npos);
 }
 
-const char* kModel =
+const char* kTemplate =
     R"({"@context": ["https://www.w3.org/2022/wot/td/v1.1", {"ps": "urn:penstock:v1#"}],
     "@type": "tm:ThingModel", "title": "Pump {{NUMBER}}", "id": "urn:dev:acme:pump-{{NUMBER}}",
     "version": {"model": "1.0.0"}, "ps:model": "pump@1.0", "ps:asset": "{{ASSET}}", "tm:optional": ["/properties/flow"],
@@ -83,7 +83,7 @@ const char* kModel =
                             "forms": [{"href": "http://local/write", "op": "observeproperty"}]}}})";
 
 TEST_F(ModelTest, AnInstanceIsADescriptionThatChecks) {
-  const auto thing = Instantiate(Json::parse(kModel),
+  const auto thing = Instantiate(Json::parse(kTemplate),
                                  {{"NUMBER", 7}, {"ASSET", "acme/cologne/pump-7"}, {"MAX", 80.5}});
   ASSERT_TRUE(thing.has_value()) << thing.error().ToString();
   EXPECT_EQ((*thing)["title"], "Pump 7");
@@ -95,13 +95,13 @@ TEST_F(ModelTest, AnInstanceIsADescriptionThatChecks) {
 }
 
 TEST_F(ModelTest, PlaceholdersMustMatch) {
-  const auto missing = Instantiate(Json::parse(kModel), {{"NUMBER", 7}});
+  const auto missing = Instantiate(Json::parse(kTemplate), {{"NUMBER", 7}});
   EXPECT_EQ(missing.error().message, "no value for the placeholders ASSET, MAX");
   const auto unknown =
-      Instantiate(Json::parse(kModel), {{"NUMBER", 7}, {"ASSET", "a/b"}, {"MAX", 1}, {"MAXX", 1}});
+      Instantiate(Json::parse(kTemplate), {{"NUMBER", 7}, {"ASSET", "a/b"}, {"MAX", 1}, {"MAXX", 1}});
   EXPECT_EQ(unknown.error().fix, "write \"MAX\"");
   const auto nested =
-      Instantiate(Json::parse(kModel), {{"NUMBER", "{{X}}"}, {"ASSET", "a/b"}, {"MAX", 1}});
+      Instantiate(Json::parse(kTemplate), {{"NUMBER", "{{X}}"}, {"ASSET", "a/b"}, {"MAX", 1}});
   EXPECT_EQ(nested.error().pointer, "/NUMBER");
 }
 

@@ -9,6 +9,7 @@
 
 #include "things/address.h"
 #include "things/form.h"
+#include "things/text.h"
 #include "things/units.h"
 #include "things/vocabulary.h"
 
@@ -68,15 +69,6 @@ bool IsAssetPath(std::string_view path) {
     if (slash == path.size()) return levels >= 2;
     path.remove_prefix(slash + 1);
   }
-}
-
-// "discharge_pressure" -> "Discharge pressure"
-std::string TitleOf(std::string_view name) {
-  std::string title(name);
-  std::replace(title.begin(), title.end(), '_', ' ');
-  if (!title.empty() && title[0] >= 'a' && title[0] <= 'z')
-    title[0] = static_cast<char>(title[0] - 'a' + 'A');
-  return title;
 }
 
 // Texts, numbers and objects of the right type only: others were told of by the vocabulary check.

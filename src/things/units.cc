@@ -15,13 +15,14 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "things/text.h"
 
 namespace penstock::things {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
 constexpr size_t kMaxCode = 64;
-constexpr int kMaxDepth = 4;
+constexpr int kUnitDepthMax = 4;
 constexpr int kMaxDefinitions = 8;
 
 struct AtomRow {
@@ -195,8 +196,6 @@ const AtomRow* FindAtom(std::string_view code) {
   return nullptr;
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
 class UnitParser {
  public:
   UnitParser(std::string_view code, int definitions) : code_(code), definitions_(definitions) {}
@@ -223,7 +222,7 @@ class UnitParser {
 
   // At most kMaxCode characters, so at most that many components.
   Result<Unit> Term(int depth) {
-    if (depth > kMaxDepth) return Bad("more than {} levels of parentheses", kMaxDepth);
+    if (depth > kUnitDepthMax) return Bad("more than {} levels of parentheses", kUnitDepthMax);
     Unit total;
     bool divide = Eat('/');
     bool alone = !divide;

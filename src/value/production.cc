@@ -8,7 +8,7 @@
 namespace penstock::value {
 namespace {
 
-constexpr std::chrono::seconds kFlushEvery{5};  // Real time.
+constexpr std::chrono::seconds kProductionFlushEvery{5};  // Real time.
 // A counter may fall a little when two messages overtake each other; only a fall below this share
 // is a reset.
 constexpr double kResetBelow = 0.5;
@@ -107,7 +107,7 @@ void Production::Observe(const telemetry::Batch& batch) {
   }
   const auto now = std::chrono::steady_clock::now();
   if (now < next_flush_) return;
-  next_flush_ = now + kFlushEvery;
+  next_flush_ = now + kProductionFlushEvery;
   if (auto flushed = Flush(); !flushed)
     LogSometimes(LogLevel::kError, "production", flushed.error().ToString());
 }

@@ -7,7 +7,7 @@
 namespace penstock::value {
 namespace {
 
-constexpr std::chrono::seconds kFlushEvery{
+constexpr std::chrono::seconds kStatesFlushEvery{
     5};  // Real time; what a crash loses of this comes back with the log's replay.
 constexpr size_t kChangesMax = 200'000;  // Per machine, in memory.
 
@@ -76,7 +76,7 @@ void States::Observe(const telemetry::Batch& batch) {
   }
   const auto now = std::chrono::steady_clock::now();
   if (now < next_flush_) return;
-  next_flush_ = now + kFlushEvery;
+  next_flush_ = now + kStatesFlushEvery;
   if (auto flushed = Flush(); !flushed)
     LogSometimes(LogLevel::kError, "states", flushed.error().ToString());
 }

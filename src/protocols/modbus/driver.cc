@@ -64,11 +64,11 @@ class ModbusEngine final : public Engine {
   std::jthread thread_;
 };
 
-std::string AddressOf(const things::Form& form) {
+std::string ModbusAddress(const things::Form& form) {
   return fmt::format("modbus+tcp://{}:{}", form.modbus.host, form.modbus.port);
 }
 
-std::unique_ptr<Engine> MakeEngine(const DriverContext& context) {
+std::unique_ptr<Engine> MakeModbusEngine(const DriverContext& context) {
   return std::make_unique<ModbusEngine>(context);
 }
 
@@ -80,8 +80,8 @@ constexpr ProtocolKind k_modbus_kind = {
     .summary = "Polls coils and registers of a PLC over Modbus TCP.",
     .reference = "MODBUS Application Protocol Specification V1.1b3",
     .protocol = things::Protocol::kModbus,
-    .address = AddressOf,
-    .engine = MakeEngine,
+    .address = ModbusAddress,
+    .engine = MakeModbusEngine,
 };
 
 }  // namespace penstock::protocols

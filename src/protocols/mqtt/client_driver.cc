@@ -259,9 +259,9 @@ class MqttClientEngine final : public Engine {
   const DriverContext context_;
 };
 
-std::string AddressOf(const things::Form& form) { return form.mqtt.broker; }
+std::string MqttAddress(const things::Form& form) { return form.mqtt.broker; }
 
-std::unique_ptr<Engine> MakeEngine(const DriverContext& context) {
+std::unique_ptr<Engine> MakeMqttEngine(const DriverContext& context) {
   return std::make_unique<MqttClientEngine>(context);
 }
 
@@ -274,8 +274,8 @@ constexpr ProtocolKind k_mqtt_kind = {
         "Subscribes to topics of a foreign MQTT broker and reads values out of JSON payloads.",
     .reference = "MQTT 3.1.1, OASIS Standard, 29 October 2014",
     .protocol = things::Protocol::kMqtt,
-    .address = AddressOf,
-    .engine = MakeEngine,
+    .address = MqttAddress,
+    .engine = MakeMqttEngine,
 };
 
 }  // namespace penstock::protocols

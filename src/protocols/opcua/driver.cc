@@ -15,7 +15,7 @@
 namespace penstock::protocols {
 namespace {
 
-constexpr UA_UInt32 kTurnMs =
+constexpr UA_UInt32 kLoopTurnMs =
     20;  // How long a new source or Stop waits for the loop's turn to end.
 
 class OpcUaEngine final : public Engine {
@@ -87,7 +87,7 @@ class OpcUaEngine final : public Engine {
       for (const auto& [key, endpoint] : endpoints_) {
         endpoint->Poll(opcua::Endpoint::Steady::now());
       }
-      if (!endpoints_.empty()) loop_->run(loop_, kTurnMs);
+      if (!endpoints_.empty()) loop_->run(loop_, kLoopTurnMs);
       HandOver();
     }
   }
@@ -128,9 +128,9 @@ std::unique_ptr<Driver> OpcUaEngine::Open(Source source) {
   return std::make_unique<OpcUaDriver>(*this, std::move(source));
 }
 
-std::string AddressOf(const things::Form& form) { return form.opcua.endpoint; }
+std::string OpcuaAddress(const things::Form& form) { return form.opcua.endpoint; }
 
-std::unique_ptr<Engine> MakeEngine(const DriverContext& context) {
+std::unique_ptr<Engine> MakeOpcuaEngine(const DriverContext& context) {
   return std::make_unique<OpcUaEngine>(context);
 }
 
@@ -143,8 +143,8 @@ constexpr ProtocolKind k_opcua_kind = {
         "Subscribes to nodes of an OPC UA server; source times and status codes pass through.",
     .reference = "OPC 10000-4 (IEC 62541-4), 5.13 and 5.14",
     .protocol = things::Protocol::kOpcUa,
-    .address = AddressOf,
-    .engine = MakeEngine,
+    .address = OpcuaAddress,
+    .engine = MakeOpcuaEngine,
 };
 
 }  // namespace penstock::protocols
