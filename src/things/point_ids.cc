@@ -86,6 +86,14 @@ Result<std::vector<PointId>> PointIds::IdsOf(const std::vector<std::string>& pat
 
 std::unique_ptr<PointIds> PointIdsInMemory() { return std::make_unique<MemoryPointIds>(); }
 
+Result<std::vector<std::string>> PathsIn(storage::Records& records) {
+  ASSIGN_OR_RETURN(const auto rows, records.Query("SELECT path FROM things_points ORDER BY id"));
+  std::vector<std::string> paths;
+  paths.reserve(rows.size());
+  for (const storage::SqlRow& row : rows) paths.push_back(row.Text(0));
+  return paths;
+}
+
 Result<std::unique_ptr<PointIds>> PointIdsIn(storage::Records& records) {
   auto ids = std::make_unique<DurablePointIds>(records);
   TRY(ids->Load());

@@ -1,0 +1,77 @@
+#include "protocols/uplink/block_maker.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "telemetry/batch_codec.h"
+
+namespace penstock::protocols::uplink {
+namespace {
+
+constexpr size_t kFrameRows = 1 << 16;  // Of one frame, unless a single record has more.
+
+bool Follows(const telemetry::Batch& batch, const telemetry::Batch& next) {
+  return batch.origin.epoch == next.origin.epoch &&
+         batch.first_sequence + batch.size() == next.first_sequence &&
+         batch.size() + next.size() <= kFrameRows;
+}
+
+}  // namespace
+
+void BlockMaker::Put(OutBlock& block, const std::vector<std::string>& paths) {
+  for (size_t begin = 0; begin < joined_.size(); begin += telemetry::kFrameRowsMax) {
+    const size_t end = std::min(joined_.size(), begin + telemetry::kFrameRowsMax);
+    encoder_.Encode(joined_, begin, end, paths,
+                    {edge_, joined_.origin.epoch, joined_.first_sequence + begin}, block.bytes);
+  }
+  block.rows += joined_.size();
+  joined_.Clear();
+}
+
+Result<OutBlock> BlockMaker::Make(Backlog::Range range, const BlockLimits& limits,
+                                  const std::vector<std::string>& paths) {
+  OutBlock block;
+  block.records = {range.from, range.from};
+  joined_.Clear();
+  const auto read = log_.Read(range.from, [&](uint64_t index, ByteView record) {
+    if (index >= range.to) return false;
+    if (block.bytes.size() >= limits.bytes || block.rows + joined_.size() >= limits.rows) {
+      block.more = true;
+      return false;
+    }
+    block.records.to = index + 1;
+    auto batch = telemetry::DecodeBatch(record);
+    if (!batch) {
+      LogError("uplink: record {} skipped: {}", index, batch.error().ToString());
+      return true;
+    }
+    if (!batch->own()) {
+      Counter("penstock_uplink_foreign_rows_total", "Rows of other nodes, not sent on")
+          .Add(batch->size());
+      return true;
+    }
+    // A block's rows have a bound at the hub; a record that would pass it waits for the next.
+    if (block.rows + joined_.size() + batch->size() > limits.rows && block.rows > 0) {
+      block.records.to = index;
+      block.more = true;
+      return false;
+    }
+    if (!joined_.empty() && Follows(joined_, *batch)) {
+      joined_.Append(*batch);
+      return true;
+    }
+    Put(block, paths);
+    joined_ = std::move(*batch);
+    return true;
+  });
+  Put(block, paths);
+  if (!read && read.error().code != Code::kDataLoss) return std::unexpected(read.error());
+  // Nothing readable up to the end of the range: the damage is passed over, too.
+  if (!block.more) block.records.to = std::max(block.records.to, range.to);
+  block.id =
+      fmt::format("{:x}-{:x}-{:08x}", block.records.from, block.bytes.size(), Crc32c(block.bytes));
+  return block;
+}
+
+}  // namespace penstock::protocols::uplink
