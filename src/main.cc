@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   Common common;
   int exit_code = kDone;
   app.add_flag("-v,--verbose", common.verbose, "Say more on stderr");
-  for (const Add add : {AddUp, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi,
+  for (const Add add : {AddUp, AddEdge, AddHub, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi,
                         AddGate, AddDoctor, AddModel, AddAudit, AddDevice, AddCompletion})
     add(app, common, &exit_code);
   app.parse_complete_callback(

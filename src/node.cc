@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "decision_flow.h"
 #include "decisions/notification.h"
+#include "edge_hub.h"
 #include "live_updates.h"
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
@@ -109,6 +110,7 @@ struct Node::Parts {
   std::unique_ptr<learning::Labels> labels;
   std::unique_ptr<DecisionFlow> flow;
   std::unique_ptr<ValueFlow> value;
+  std::unique_ptr<EdgeHub> edge_hub;  // Outlives the pipeline, which calls it.
   std::unique_ptr<telemetry::Pipeline> pipeline;
   api::EventHub events;
   api::Webhooks webhooks;
@@ -201,6 +203,8 @@ Status Node::Parts::StartPipeline() {
   pipeline->Subscribe([this](const telemetry::Batch& batch) { flow->Observe(batch); },
                       Replay::kYes);
   pipeline->Subscribe([this](const telemetry::Batch& batch) { features->Observe(batch); });
+  ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *point_ids,
+                                            *directory, *log, *pipeline, epoch.value}));
   return pipeline->Start();
 }
 
@@ -269,7 +273,8 @@ void Node::Parts::MakeServices() {
                         value->gates(),
                         [this](const things::Point& point) { return flow->NormalBand(point); },
                         [this] { return flow->ModelsJson(*models); }});
-  app = std::make_unique<api::App>(router, *users, !settings.tls_off);
+  app = std::make_unique<api::App>(router, *users, !settings.tls_off,
+                                   edge_hub->services().certificates);
   api::AddSessionRoutes(router, *services, *app);
   api::AddPlantRoutes(router, *services);
   api::AddFieldRoutes(router, *services);
@@ -280,11 +285,13 @@ void Node::Parts::MakeServices() {
   api::AddTrustRoutes(router, *services);
   api::AddIngestRoutes(router, *services);
   api::AddLiveRoutes(router, *services);
+  api::AddHubRoutes(router, *services, edge_hub->services());
 }
 
 Status Node::Parts::Listen() {
   api::HttpServerOptions http_options;
   http_options.listen = settings.http;
+  http_options.tls = edge_hub->tls();
   ASSIGN_OR_RETURN(
       http, api::HttpServer::Start(http_options,
                                    [this](api::Request request, const api::Responder& respond) {
@@ -298,7 +305,8 @@ Status Node::Parts::Listen() {
   drivers = std::make_unique<protocols::Drivers>(context);
   drivers->Apply(*directory->snapshot());
   live_updates = std::make_unique<LiveUpdates>(*services);
-  return {};
+  edge_hub->SetPort(http->port());
+  return edge_hub->Start();
 }
 
 // A changed file of the site: things at once, models and KPIs with them. What is bad keeps its old
@@ -325,6 +333,7 @@ void Node::Parts::Housekeep() {
     LogSometimes(LogLevel::kWarn, "devices",
                  "device changes not stored: " + kept.error().ToString());
   if (const bool beside = site_watch->Changed(); directory->Changed() || beside) Reload();
+  edge_hub->Housekeep();
 }
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -368,6 +377,7 @@ void Node::Stop() {
   if (p.mqtt) p.mqtt->Stop();
   p.events.Close();
   if (p.http) p.http->Stop();
+  p.edge_hub->Stop();
   p.pipeline->Stop();
   if (const auto saved = p.anomalies->Save(); !saved)
     LogWarn("detectors: {}", saved.error().ToString());
@@ -378,7 +388,7 @@ void Node::Stop() {
 void Node::Housekeep() { parts_->Housekeep(); }
 
 std::string Node::url() const {
-  return fmt::format("http://{}:{}",
+  return fmt::format("{}://{}:{}", parts_->settings.tls_off ? "http" : "https",
                      parts_->settings.http.host == "::1" ? "[::1]" : parts_->settings.http.host,
                      http_port());
 }
@@ -393,6 +403,8 @@ std::optional<std::string> Node::setup_token() const {
 Result<std::string> Node::MachineToken(const std::string& name, trust::Role role) {
   return parts_->users->CreateToken("node", name, role);
 }
+
+std::string Node::certificate_file() const { return parts_->edge_hub->certificate_file(); }
 
 const api::Services& Node::services() const { return *parts_->services; }
 

@@ -38,6 +38,8 @@ class Node {
   std::optional<std::string> setup_token() const;
   // A machine's token, made anew at each start (the old one of that name is revoked).
   Result<std::string> MachineToken(const std::string& name, trust::Role role);
+  // Of the TLS listener, for clients on this machine; "" without TLS.
+  std::string certificate_file() const;
   const api::Services& services() const;
 
  private:

@@ -78,7 +78,11 @@ Status App::Authenticate(Request& request) const {
     return {};
   }
   const std::string session = request.Cookie(CookieName());
-  if (session.empty()) return {};
+  if (session.empty()) {
+    if (devices_ == nullptr || request.peer.fingerprint.empty()) return {};
+    ASSIGN_OR_RETURN(request.principal, devices_->Resolve(request.peer));
+    return {};
+  }
   auto principal = users_.BySession(session);
   if (!principal) return {};  // An expired session is nobody; the route says whether that will do.
   if (IsWrite(request.method) && request.Header(kCsrfHeader).empty())
@@ -117,7 +121,9 @@ void App::Handle(Request request, const Responder& respond) const {
     return respond(ConsoleFile(request));
   }
   if (const auto known = Authenticate(request); !known) return respond(Problem(known.error()));
-  if (!request.principal.Has(match.route->role)) {
+  if (request.torn && !match.route->takes_torn) return respond(EmptyResponse());
+  const bool device = match.route->devices && request.principal.role == trust::Role::kDevice;
+  if (!device && !request.principal.Has(match.route->role)) {
     if (request.principal.role == trust::Role::kNone)
       return respond(Problem(Unauthenticated("log in first: this needs the role {}",
                                              trust::RoleName(match.route->role))

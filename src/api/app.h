@@ -3,6 +3,7 @@
 
 #include "api/http.h"
 #include "api/router.h"
+#include "trust/device_certificates.h"
 #include "trust/users.h"
 
 namespace penstock::api {
@@ -11,8 +12,10 @@ class App {
  public:
   // `router` and `users` must outlive the app. `secure`: behind TLS, cookies carry the __Host-
   // prefix and Secure.
-  App(const Router& router, trust::Users& users, bool secure)
-      : router_(router), users_(users), secure_(secure) {}
+  // `devices`: who comes in by certificate; null: nobody does.
+  App(const Router& router, trust::Users& users, bool secure,
+      const trust::DeviceCertificates* devices = nullptr)
+      : router_(router), users_(users), devices_(devices), secure_(secure) {}
 
   void Handle(Request request, const Responder& respond) const;
 
@@ -21,11 +24,13 @@ class App {
   std::string SetCookie(const std::string& session) const;
 
  private:
-  // Who asks: bearer token, else session cookie. A write by cookie needs the CSRF header.
+  // Who asks: bearer token, else session cookie, else the certificate of the connection. A write by
+  // cookie needs the CSRF header.
   Status Authenticate(Request& request) const;
   Response Dispatch(const Route& route, const Request& request) const;
   const Router& router_;
   trust::Users& users_;
+  const trust::DeviceCertificates* devices_;
   const bool secure_;
 };
 

@@ -6,6 +6,9 @@
 #include "base/check.h"
 
 namespace penstock::api {
+
+Response BodyStream::Head(Response planned) { return planned; }
+
 std::string Request::Header(std::string_view name) const {
   const auto found = headers.find(std::string(name));
   return found == headers.end() ? "" : found->second;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,10 +12,12 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "trust/principal.h"
+#include "trust/tls.h"
 
 namespace penstock::api {
 
 class EventClient;
+struct Response;
 
 struct Request {
   std::string method;  // "GET"
@@ -25,6 +28,8 @@ struct Request {
   std::string remote;                              // Peer's address without port.
   std::map<std::string, std::string> path_values;  // "{id}" -> "A-1042"
   trust::Principal principal;                      // role kNone when nobody is logged in.
+  trust::TlsPeer peer;                             // Its certificate, checked in the handshake.
+  bool torn = false;  // The connection was cut within the body; nobody reads the answer.
 
   std::string Header(std::string_view name) const;
   std::string Query(std::string_view name, std::string_view otherwise = "") const;
@@ -38,12 +43,26 @@ struct Request {
   }
 };
 
+// A body that is made while it is sent, block by block. Called from threads that may wait, never
+// two at a time.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // Once, before the header goes out: may still turn the answer into another, also a problem.
+  virtual Response Head(Response planned);
+  // The next block, at most 1 MiB; "" is the end. After an error the connection is cut, so that
+  // the client sees that something is missing.
+  virtual Result<std::string> Next() = 0;
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   std::shared_ptr<EventClient> events;  // Set: the connection becomes an event stream.
+  std::shared_ptr<BodyStream> stream;   // Set: instead of `body`; only the server holds it then.
+  std::optional<uint64_t> length;       // Of the stream's bytes; absent: sent in chunks.
 };
 
 Response JsonResponse(const Json& body, int status = 200);

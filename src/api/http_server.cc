@@ -2,6 +2,12 @@
 // handler runs on a pool, since it may ask the history or the records; its answer comes back to the
 // connection's strand by a posted completion.
 //
+// TLS is the same loop over another stream: what differs is the handshake before it, of which the
+// first bytes are read apart, so that a client that speaks plain HTTP is told so.
+//
+// A streamed body (a file, an export) is made on threads of its own: it may wait for the disk or
+// for a query, and must not keep the handlers from answering. One block is in memory at a time.
+//
 // An event stream is the same connection with an endless answer: it writes what its EventClient has
 // queued, and a comment each 15 s so that proxies and we find out about the dead.
 #include "api/http_server.h"
@@ -9,8 +15,11 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -34,10 +43,24 @@ constexpr auto kEventHeartbeat = std::chrono::seconds(15);
 constexpr uint32_t kHeaderBytesMax = 32 << 10;
 constexpr auto kDrain = std::chrono::seconds(5);
 constexpr uint64_t kDrainBytesMax = 256 << 20;
+constexpr size_t kStreamThreads = 6;
+constexpr auto kGoodbye = std::chrono::seconds(2);
+constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446, section 5.1.
 
 using Parser = http::request_parser<http::string_body>;
+using PlainStream = beast::tcp_stream;
+using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 
-Request ToRequest(http::request<http::string_body>&& message, std::string remote) {
+// Who is at the other end of a connection.
+struct Remote {
+  std::string address;
+  trust::TlsPeer peer;
+};
+
+beast::tcp_stream& TcpOf(PlainStream& stream) { return stream; }
+beast::tcp_stream& TcpOf(TlsStream& stream) { return stream.next_layer(); }
+
+Request ToRequest(http::request<http::string_body>&& message, const Remote& remote) {
   Request request;
   request.method = std::string(message.method_string());
   const std::string_view target(message.target().data(), message.target().size());
@@ -63,12 +86,23 @@ Request ToRequest(http::request<http::string_body>&& message, std::string remote
     value += std::string(field.value());
   }
   request.body = std::move(message.body());
-  request.remote = std::move(remote);
+  request.remote = remote.address;
+  request.peer = remote.peer;
   return request;
 }
 
+const beast::string_view kResumable(kResumableHeader.data(), kResumableHeader.size());
+
+// The peer or the time ended the connection, not a mistake in what it said.
+bool WasCut(const boost::system::error_code& error) {
+  return error == http::error::partial_message || error == http::error::end_of_stream ||
+         error == beast::error::timeout || error == asio::error::eof ||
+         error == asio::error::connection_reset || error == asio::ssl::error::stream_truncated;
+}
+
 // Headers that every answer carries: the console is the only page that may script, frame or send.
-void SetCommonHeaders(http::response<http::string_body>& message) {
+template <typename Body>
+void SetCommonHeaders(http::response<Body>& message) {
   message.set("Content-Security-Policy",
               "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
               "connect-src 'self'; "
@@ -86,7 +120,8 @@ class Server final : public HttpServer {
       : options_(options),
         handler_(std::move(handler)),
         acceptor_(io_),
-        pool_(static_cast<size_t>(options.handler_threads)) {}
+        pool_(static_cast<size_t>(options.handler_threads)),
+        streams_(kStreamThreads) {}
   ~Server() override { StopAll(); }
 
   Status Listen() {
@@ -127,7 +162,9 @@ class Server final : public HttpServer {
     io_.stop();
     if (thread_.joinable()) thread_.join();
     pool_.stop();
+    streams_.stop();
     pool_.join();
+    streams_.join();
   }
 
   awaitable<void> Accept() {
@@ -146,24 +183,103 @@ class Server final : public HttpServer {
         Counter("penstock_http_refused_total", "Connections refused at the limit").Add();
         continue;  // The socket closes.
       }
-      asio::co_spawn(io_, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
+      if (options_.tls)
+        asio::co_spawn(io_, ServeTls(beast::tcp_stream(std::move(socket))), asio::detached);
+      else
+        asio::co_spawn(io_, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
     }
   }
 
-  awaitable<void> Serve(beast::tcp_stream stream) {
+  awaitable<void> Serve(PlainStream stream) {
     ++connections_;
     try {
       stream.socket().set_option(tcp::no_delay(true));
-      const std::string remote = stream.socket().remote_endpoint().address().to_string();
-      beast::flat_buffer buffer;
-      while (co_await ServeOne(stream, buffer, remote)) {
-      }
+      const Remote remote{stream.socket().remote_endpoint().address().to_string(), {}};
+      co_await ServeAll(stream, remote);
       boost::system::error_code ignored;
       stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
     } catch (const std::exception& error) {  // The peer went away, or idled too long.
       LogDebug("http: connection ended: {}", error.what());
     }
     --connections_;
+  }
+
+  awaitable<void> ServeTls(beast::tcp_stream tcp_stream) {
+    ++connections_;
+    try {
+      tcp_stream.socket().set_option(tcp::no_delay(true));
+      Remote remote{tcp_stream.socket().remote_endpoint().address().to_string(), {}};
+      // Asio's context takes a reference of its own and gives it back.
+      const trust::Tls::Context shared = options_.tls();
+      SSL_CTX_up_ref(shared.get());
+      asio::ssl::context context(shared.get());
+      std::optional<TlsStream> stream(std::in_place, std::move(tcp_stream), context);
+      if (co_await Handshake(*stream)) {
+        remote.peer = trust::PeerOf(stream->native_handle());
+        co_await ServeAll(*stream, remote);
+        TcpOf(*stream).expires_after(kGoodbye);
+        boost::system::error_code ignored;
+        co_await stream->async_shutdown(asio::redirect_error(use_awaitable, ignored));
+      }
+    } catch (const std::exception& error) {
+      LogDebug("https: connection ended: {}", error.what());
+    }
+    --connections_;
+  }
+
+  // False when there will be no TLS here; the client was told what can be told.
+  awaitable<bool> Handshake(TlsStream& stream) {
+    if (handshakes_ >= options_.handshakes_max) {
+      trust::CountTlsRefusal("too many handshakes");
+      co_return false;
+    }
+    ++handshakes_;
+    // Also when the coroutine is destroyed by the end of the server.
+    const auto leave = [](size_t* count) { --*count; };
+    const std::unique_ptr<size_t, decltype(leave)> counted(&handshakes_, leave);
+    TcpOf(stream).expires_after(options_.handshake_timeout);
+    std::vector<char> first(4096);
+    boost::system::error_code error;
+    const size_t size = co_await TcpOf(stream).async_read_some(
+        asio::buffer(first), asio::redirect_error(use_awaitable, error));
+    if (!error && first[0] != kTlsHandshakeRecord) {
+      trust::CountTlsRefusal("not tls");
+      co_await WritePlainRefusal(TcpOf(stream));
+      co_return false;
+    }
+    if (!error)
+      co_await stream.async_handshake(asio::ssl::stream_base::server,
+                                      asio::buffer(first.data(), size),
+                                      asio::redirect_error(use_awaitable, error));
+    if (!error) co_return true;
+    const bool refused = error.category() == asio::error::get_ssl_category() &&
+                         ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
+                             SSL_R_CERTIFICATE_VERIFY_FAILED;  // Counted with its reason.
+    if (!refused)
+      trust::CountTlsRefusal(error == beast::error::timeout ? "timeout" : "handshake failed");
+    LogDebug("https: no handshake: {}", error.message());
+    co_return false;
+  }
+
+  // For a client that speaks HTTP without TLS; for any other, closing says as much.
+  static awaitable<void> WritePlainRefusal(beast::tcp_stream& stream) {
+    const Response refusal = ProblemAs(
+        400, InvalidArgument("this port speaks TLS: use https:// instead of http://").error());
+    http::response<http::string_body> message(http::status::bad_request, 11);
+    message.set(http::field::content_type, refusal.content_type);
+    message.body() = refusal.body;
+    message.keep_alive(false);
+    message.prepare_payload();
+    boost::system::error_code error;
+    co_await http::async_write(stream, message, asio::redirect_error(use_awaitable, error));
+    co_await Drain(stream);
+  }
+
+  template <typename Stream>
+  awaitable<void> ServeAll(Stream& stream, const Remote& remote) {
+    beast::flat_buffer buffer;
+    while (co_await ServeOne(stream, buffer, remote)) {
+    }
   }
 
   // One request and its answer; false when the connection ends.
@@ -188,12 +304,12 @@ class Server final : public HttpServer {
     return length ? std::min<uint64_t>(*length, options_.body_bytes_max) : 0;
   }
 
-  awaitable<bool> ServeOne(beast::tcp_stream& stream, beast::flat_buffer& buffer,
-                           const std::string& remote) {
+  template <typename Stream>
+  awaitable<bool> ServeOne(Stream& stream, beast::flat_buffer& buffer, const Remote& remote) {
     Parser parser;
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options_.body_bytes_max);
-    stream.expires_after(kIdle);
+    TcpOf(stream).expires_after(kIdle);
     boost::system::error_code error;
     co_await http::async_read_header(stream, buffer, parser,
                                      asio::redirect_error(use_awaitable, error));
@@ -211,8 +327,15 @@ class Server final : public HttpServer {
       http::response<http::empty_body> go_on(http::status::continue_, 11);
       co_await http::async_write(stream, go_on, use_awaitable);
     }
-    if (!error)
+    const bool in_body = !error;
+    if (in_body)
       co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    if (error && in_body && WasCut(error) && parser.get().count(kResumable) > 0) {
+      Request torn = ToRequest(parser.release(), remote);
+      torn.torn = true;
+      co_await Handle(std::move(torn));
+      co_return false;
+    }
     if (error == http::error::end_of_stream || error == beast::error::timeout) co_return false;
     if (error == http::error::body_limit) {
       const Response refusal =
@@ -231,12 +354,19 @@ class Server final : public HttpServer {
     const unsigned version = parser.get().version();
     const bool keep_alive = parser.get().keep_alive(),
                head = parser.get().method() == http::verb::head;
-    stream.expires_never();
+    TcpOf(stream).expires_never();
     Response response = co_await Handle(ToRequest(parser.release(), remote));
     claim.Release();
     if (response.events) {
       co_await WriteEvents(stream, response);
       co_return false;
+    }
+    if (response.stream) {
+      auto body = response.stream;
+      response = co_await OnStreams<Response>(
+          [body, &response] { return body->Head(std::move(response)); });
+      if (response.stream)
+        co_return co_await WriteStream(stream, std::move(response), version, keep_alive, head);
     }
     co_await Write(stream, std::move(response), version, keep_alive, head);
     co_return keep_alive;
@@ -244,10 +374,12 @@ class Server final : public HttpServer {
 
   // Takes what a refused client still sends, for a while: a socket closed over unread bytes is
   // reset, and the client would never read why it was refused.
-  static awaitable<void> Drain(beast::tcp_stream& stream) {
+  template <typename Stream>
+  static awaitable<void> Drain(Stream& stream) {
     boost::system::error_code error;
-    stream.socket().shutdown(tcp::socket::shutdown_send, error);
-    stream.expires_after(kDrain);
+    if constexpr (std::is_same_v<Stream, PlainStream>)
+      stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    TcpOf(stream).expires_after(kDrain);
     std::vector<char> sink(64 << 10);
     for (uint64_t taken = 0; !error && taken < kDrainBytesMax;)
       taken += co_await stream.async_read_some(asio::buffer(sink),
@@ -270,8 +402,9 @@ class Server final : public HttpServer {
         initiate, use_awaitable, std::move(request));
   }
 
-  awaitable<void> Write(beast::tcp_stream& stream, Response response, unsigned version,
-                        bool keep_alive, bool head) {
+  template <typename Stream>
+  awaitable<void> Write(Stream& stream, Response response, unsigned version, bool keep_alive,
+                        bool head) {
     http::response<http::string_body> message(static_cast<http::status>(response.status), version);
     if (!response.content_type.empty())
       message.set(http::field::content_type, response.content_type);
@@ -285,7 +418,7 @@ class Server final : public HttpServer {
       if (response.status != 204 && response.status != 304)
         message.content_length(message.body().size());
     }
-    stream.expires_after(kIdle);
+    TcpOf(stream).expires_after(kIdle);
     if (head) {
       http::response_serializer<http::string_body> serializer(message);
       co_await http::async_write_header(stream, serializer, use_awaitable);
@@ -294,7 +427,61 @@ class Server final : public HttpServer {
     }
   }
 
-  awaitable<void> WriteEvents(beast::tcp_stream& stream, Response& response) {
+  // Does the work on a thread that may wait, and goes on here with what it gave.
+  template <typename T>
+  awaitable<T> OnStreams(std::function<T()> work) {
+    auto initiate = [this](auto handler, std::function<T()> work_moved) {
+      auto done = std::make_shared<decltype(handler)>(std::move(handler));
+      asio::post(streams_, [this, done, job = std::move(work_moved)] {
+        auto shared = std::make_shared<T>(job());
+        asio::post(io_, [done, shared] { std::move (*done)(std::move(*shared)); });
+      });
+    };
+    co_return co_await asio::async_initiate<decltype(use_awaitable), void(T)>(
+        initiate, use_awaitable, std::move(work));
+  }
+
+  // False when the connection ends: the body has no known end otherwise, or broke off.
+  template <typename Stream>
+  awaitable<bool> WriteStream(Stream& stream, Response response, unsigned version, bool keep_alive,
+                              bool head) {
+    const bool chunked = !response.length && version >= 11;
+    keep_alive = keep_alive && (chunked || response.length);
+    http::response<http::empty_body> message(static_cast<http::status>(response.status), version);
+    message.set(http::field::content_type, response.content_type);
+    for (const auto& [name, value] : response.headers) message.insert(name, value);
+    SetCommonHeaders(message);
+    message.keep_alive(keep_alive);
+    if (response.length)
+      message.content_length(*response.length);
+    else
+      message.chunked(chunked);
+    http::response_serializer<http::empty_body> serializer(message);
+    TcpOf(stream).expires_after(kIdle);
+    co_await http::async_write_header(stream, serializer, use_awaitable);
+    if (head) co_return keep_alive;
+    const auto body = std::exchange(response.stream, nullptr);
+    while (true) {
+      TcpOf(stream).expires_never();
+      const auto block = co_await OnStreams<Result<std::string>>([body] { return body->Next(); });
+      if (!block) {
+        Counter("penstock_http_streams_cut_total", "Streamed answers that broke off").Add();
+        LogSometimes(LogLevel::kWarn, "http-stream", "answer cut: " + block.error().ToString());
+        co_return false;
+      }
+      if (block->empty()) break;
+      TcpOf(stream).expires_after(kIdle);
+      if (chunked)
+        co_await asio::async_write(stream, http::make_chunk(asio::buffer(*block)), use_awaitable);
+      else
+        co_await asio::async_write(stream, asio::buffer(*block), use_awaitable);
+    }
+    if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), use_awaitable);
+    co_return keep_alive;
+  }
+
+  template <typename Stream>
+  awaitable<void> WriteEvents(Stream& stream, Response& response) {
     http::response<http::string_body> head(http::status::ok, 11);
     head.set(http::field::content_type, "text/event-stream");
     head.set("X-Accel-Buffering", "no");
@@ -302,7 +489,7 @@ class Server final : public HttpServer {
     SetCommonHeaders(head);
     head.keep_alive(false);
     http::response_serializer<http::string_body> serializer(head);
-    stream.expires_after(kIdle);
+    TcpOf(stream).expires_after(kIdle);
     co_await http::async_write_header(stream, serializer, use_awaitable);
     const auto timer = std::make_shared<asio::steady_timer>(io_);
     response.events->OnWake([this, weak = std::weak_ptr(timer)] {
@@ -320,7 +507,7 @@ class Server final : public HttpServer {
         if (error) continue;
         text = ": still here\n\n";
       }
-      stream.expires_after(kIdle);
+      TcpOf(stream).expires_after(kIdle);
       co_await asio::async_write(stream, asio::buffer(text), use_awaitable);
     }
     response.events->OnWake(nullptr);
@@ -331,9 +518,10 @@ class Server final : public HttpServer {
   asio::io_context io_{1};
   tcp::acceptor acceptor_;
   asio::thread_pool pool_;
+  asio::thread_pool streams_;
   std::thread thread_;
   std::atomic<bool> stopped_{false};
-  size_t connections_ = 0;  // I/O thread only.
+  size_t connections_ = 0, handshakes_ = 0;  // I/O thread only.
   uint64_t body_bytes_ = 0;
   uint16_t port_ = 0;
 };

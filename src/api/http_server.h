@@ -1,8 +1,13 @@
 // The HTTP/1.1 listener: one I/O thread for all connections, a few threads for the handlers.
 // Bodies, headers, idle time and connections are bounded; a request that breaks a bound is answered
 // and its connection closed.
+//
+// With `tls` the port speaks TLS alone: plain HTTP there is answered with 400 and counted. A client
+// may show a certificate (trust/tls.h); handshakes are bounded in time and number.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,7 +22,15 @@ struct HttpServerOptions {
   uint64_t bodies_bytes_max = 256ULL << 20;  // Of all bodies at a time; beyond, 429.
   size_t connections_max = 2000;
   int handler_threads = 4;
+  // Asked for each new connection, on the I/O thread; unset: plain HTTP.
+  std::function<trust::Tls::Context()> tls;
+  std::chrono::milliseconds handshake_timeout{10'000};
+  size_t handshakes_max = 256;  // At a time; beyond, connections are closed at once.
 };
+
+// A request with this header is handed on, marked torn, also when its connection is cut within the
+// body: what came can be kept and the rest asked for (docs/formats/uplink.md).
+inline constexpr std::string_view kResumableHeader = "penstock-block";
 
 class HttpServer {
  public:

@@ -23,8 +23,10 @@ struct Route {
   Json body = nullptr;                  // JSON schema of the request's body, if it has one.
   std::vector<std::string> query = {};  // "from: RFC 3339 time", by name and meaning.
   AsyncHandler handle_async =
-      nullptr;             // Instead of `handle`, when the answer comes from another thread.
-  bool wants_json = true;  // Body must be JSON (else any bytes).
+      nullptr;              // Instead of `handle`, when the answer comes from another thread.
+  bool wants_json = true;   // Body must be JSON (else any bytes).
+  bool devices = false;     // Also for a device, known by its certificate.
+  bool takes_torn = false;  // Also a request whose connection was cut within the body.
 };
 
 class Router {

@@ -18,6 +18,9 @@ void AddValueRoutes(Router& router, const Services& services);
 void AddTrustRoutes(Router& router, const Services& services);
 void AddIngestRoutes(Router& router, const Services& services);
 void AddLiveRoutes(Router& router, const Services& services);
+// POST /api/v1/frames, and what `hub` says this node is. Both outlive the router.
+struct HubServices;
+void AddHubRoutes(Router& router, const Services& services, const HubServices& hub);
 
 // An alarm as served: with the asset's title and the model's track record.
 Json AlarmJson(const Services& services, const decisions::Alarm& alarm);

@@ -28,6 +28,8 @@ struct Common {
 // Each adds its subcommand; the exit code of what ran goes to *exit_code.
 using Add = void (*)(CLI::App& app, Common& common, int* exit_code);
 void AddUp(CLI::App& app, Common& common, int* exit_code);
+void AddEdge(CLI::App& app, Common& common, int* exit_code);
+void AddHub(CLI::App& app, Common& common, int* exit_code);
 void AddDemo(CLI::App& app, Common& common, int* exit_code);
 void AddPlant(CLI::App& app, Common& common, int* exit_code);
 void AddCheck(CLI::App& app, Common& common, int* exit_code);
@@ -60,6 +62,7 @@ std::string NumberText(const Json& number);
 struct NodeAddress {
   std::string url, token;
   int pid = 0;
+  std::string certificate = {};  // Of a node with TLS: the file that it shows, to know it by.
 };
 Result<NodeAddress> FindNode(const Settings& settings);  // kNotFound when no node runs there.
 Status WriteNodeAddress(const Settings& settings, const NodeAddress& address);

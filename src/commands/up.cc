@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "commands/command.h"
 #include "commands/demo_site.h"
+#include "commands/run_node.h"
 #include "commands/stop_signal.h"
 #include "commands/training.h"
 #include "node.h"
@@ -17,12 +18,7 @@
 namespace penstock::commands {
 namespace {
 
-struct Options {
-  bool demo = false, free_ports = false, no_plant = false;
-  std::string http, mqtt, models;
-  double speed = 120;
-  uint64_t seed = 1;
-};
+using Options = RunOptions;
 
 constexpr auto kSaveClockEvery = std::chrono::seconds(5);
 
@@ -33,9 +29,10 @@ Status ApplyListen(const Options& options, Settings* settings) {
   if (!options.mqtt.empty()) {
     ASSIGN_OR_RETURN(settings->mqtt, ParseEndpoint(options.mqtt));
   }
+  if (!settings->tls_off) return {};
   if (!IsLoopback(settings->http) || !IsLoopback(settings->mqtt)) {
     auto error = InvalidArgument("tls is off and a listener is not on loopback");
-    error.error().Fix("listen on 127.0.0.1");
+    error.error().Fix("listen on 127.0.0.1, or tls: {mode: own-ca} in site.yaml");
     return error;
   }
   return {};
@@ -99,13 +96,31 @@ void KeepClock(const Settings& settings, const Clock& clock) {
     LogSometimes(LogLevel::kWarn, "plant time", "plant time: " + saved.error().ToString());
 }
 
-Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
+// What the word of the command promises, the site must have.
+Status CheckKind(const Settings& settings, RunOptions::Kind kind) {
+  if (kind == RunOptions::Kind::kHub && settings.tls_off) {
+    auto error = FailedPrecondition("a hub needs TLS: edges come in by certificate");
+    error.error().Where(settings.folder + "/site.yaml").Fix("tls: {mode: own-ca}");
+    return error;
+  }
+  if (kind == RunOptions::Kind::kEdge && settings.uplink.hub.empty()) {
+    auto error = FailedPrecondition("an edge needs a hub");
+    error.error().Where(settings.folder + "/site.yaml").Fix("hub: https://HUB:8443");
+    return error;
+  }
+  return {};
+}
+
+}  // namespace
+
+Status RunNode(const Common& common, const RunOptions& options, StopSignal& stop) {
   Settings settings;
   if (options.demo) {
     ASSIGN_OR_RETURN(settings, DemoSettings(common, options));
   } else {
     ASSIGN_OR_RETURN(settings, SettingsOf(common));
   }
+  TRY(CheckKind(settings, options.kind));
   TRY(ApplyListen(options, &settings));
   const std::string models = options.models.empty() ? settings.data + "/models" : options.models;
   if (options.demo) TRY(EnsureDemoModels(settings, models));
@@ -119,7 +134,7 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   node_options.models = models;
   ASSIGN_OR_RETURN(const auto node, Node::Start(std::move(node_options)));
   ASSIGN_OR_RETURN(const std::string token, node->MachineToken("cli", trust::Role::kAdmin));
-  TRY(WriteNodeAddress(settings, {node->url(), token, getpid()}));
+  TRY(WriteNodeAddress(settings, {node->url(), token, getpid(), node->certificate_file()}));
   if (plant_clock) KeepClock(settings, *plant_clock);
 
   std::unique_ptr<PlantProcess> plant;
@@ -148,8 +163,6 @@ Status RunNode(const Common& common, const Options& options, StopSignal& stop) {
   if (plant_clock) TRY(SaveClock(settings.data, *plant_clock));
   return {};
 }
-
-}  // namespace
 
 void AddUp(CLI::App& app, Common& common, int* exit_code) {
   static Options options;
