@@ -124,6 +124,11 @@ class SqliteRecords final : public Records {
         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(file.c_str(), &connection_, flags, nullptr);
     if (code != SQLITE_OK) return Failed(code, "cannot open");
+    // SQLite takes a file that it cannot open for writing for reading, without a word.
+    if (!read_only && sqlite3_db_readonly(connection_, "main") == 1) {
+      Error error{.code = Code::kUnavailable, .message = "cannot open for writing", .where = file_};
+      return std::unexpected(std::move(error.Fix("see whether the file may be written")));
+    }
     sqlite3_busy_timeout(connection_, kBusyTimeoutMs);
     TRY(Execute("PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-4096"));
     if (read_only) return Execute("PRAGMA query_only=ON");

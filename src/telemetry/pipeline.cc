@@ -23,6 +23,7 @@
 #include "base/metrics.h"
 #include "telemetry/batch_codec.h"
 #include "telemetry/quality.h"
+#include "telemetry/retention_clock.h"
 #include "telemetry/write_queue.h"
 
 namespace penstock::telemetry {
@@ -144,6 +145,7 @@ struct Pipeline::Impl {
   Status ToHistory(const Batch& batch, uint64_t skip_below);
   Status FlushHistory();
   Status PassDamage(Status read);
+  void Prime(const Batch& batch);
   void Periodic();
   void SweepSilent();
   void FlushWhenAskedOrDue();
@@ -179,6 +181,7 @@ struct Pipeline::Impl {
   uint64_t history_next = 0;  // Log index that history needs next.
   Every sweep{options.sweep_every}, flush{options.flush_every}, retain{options.retain_every};
   Every catch_up{milliseconds(1000)};
+  RetentionClock retention_clock;
 
   std::atomic<uint64_t> next_sequence{0};
   std::atomic<double> durable_ms{0};
@@ -415,7 +418,8 @@ void Pipeline::Impl::FlushWhenAskedOrDue() {
 }
 
 void Pipeline::Impl::Retain() {
-  auto gone = history.Retain(clock.Now() - options.retain, options.history_bytes_max);
+  const Time now = retention_clock.Believe(clock.Now(), Steady::now());
+  auto gone = history.Retain(now - options.retain, options.history_bytes_max);
   if (!gone) return LogSometimes(LogLevel::kError, "retain", "history: " + gone.error().ToString());
   if (*gone == 0) return;
   LogInfo("history: {} samples older than kept were deleted", *gone);
@@ -480,7 +484,7 @@ Status Pipeline::Impl::CatchUp(bool starting) {
       if (starting) {
         next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
         if (options.ledger != nullptr) options.ledger->Replay(*batch, index);
-        if (batch->own()) marker.Prime(*batch);
+        Prime(*batch);
         Publish(*batch, true);
       }
     }
@@ -502,6 +506,13 @@ Status Pipeline::Impl::PassDamage(Status read) {
   return {};
 }
 
+// Rows of an earlier life: what would be a duplicate of them, and what time it was.
+void Pipeline::Impl::Prime(const Batch& batch) {
+  if (!batch.own()) return;
+  marker.Prime(batch);
+  if (!batch.empty()) retention_clock.Remember(batch.ingest_time.back());
+}
+
 Status Pipeline::Impl::Replay() {
   next_sequence = history.flushed_sequence_end();
   ASSIGN_OR_RETURN(const uint64_t cursor, log.Cursor(kCursor));
@@ -512,7 +523,7 @@ Status Pipeline::Impl::Replay() {
     if (index >= history_next) return false;
     if (auto batch = DecodeBatch(bytes)) {
       next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-      if (batch->own()) marker.Prime(*batch);
+      Prime(*batch);
     }
     return true;
   });
