@@ -133,6 +133,7 @@ def measure_broker(make, plan, folder, quick):
             before = server.cpu_s()
             done = load(command, port=getattr(server, "mqtt_port", server.port), qos=qos, hosts=100, connections=2,
                         messages=messages // (10 if quick else 1), window=4000,
+                        subscriber=int(isinstance(server, Mosquitto)),  # A broker stores nothing: somebody must take it.
                         start_s=plan.start_s - 86_400 * (number + 1))
             result[key] = {"per_cpu_s": done["messages"] / (server.cpu_s() - before), "per_s": done["messages"] / done["seconds"]}
     finally:
@@ -164,7 +165,7 @@ def measure_all(arguments, plan, work):
     """Round by round would be fairer to slow drifts of the machine, but each product's run is short; stated in docs/bench.md."""
     count = arguments.runs or (1 if arguments.quick else 5)
     stores = {"penstock": lambda f: Penstock(f, plan.hosts), "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb}
-    brokers = {"penstock": lambda f: Penstock(f, 100, mqtt=True), "mosquitto": Mosquitto, "nats": Nats}
+    brokers = {"penstock": lambda f: Penstock(f, 100, values=1, mqtt=True), "mosquitto": Mosquitto, "nats": Nats}
     kinds = {"penstock": Penstock, "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb, "mosquitto": Mosquitto, "nats": Nats}
     found = {}
     for name, kind in kinds.items():

@@ -56,7 +56,8 @@ WalkOptions WalkOf(const Arguments& arguments) {
   options.hosts = static_cast<int>(arguments.Number("hosts", 4000));
   options.start_s = arguments.Number("start-s", 1'767'225'600);
   options.spacing_s = arguments.Number("spacing-s", 10);
-  options.few_values = arguments.Number("values", kFields) == 1;
+  options.fields = static_cast<int>(arguments.Number("values", 10));
+  if (options.fields < 1 || options.fields > kFieldsMax) Die("--values is 1 to 100");
   return options;
 }
 
@@ -102,18 +103,26 @@ int Write(const Arguments& arguments) {
       ++ready;
       while (ready < connections) std::this_thread::yield();
       std::string body;
-      for (int64_t step = 0; step < steps; ++step) {
-        for (int host = 0; host < walk.hosts(); host += lines) {
-          const int count = std::min(lines, walk.hosts() - host);
-          body.clear();
+      uint64_t in_body = 0;
+      const auto deliver = [&] {
+        if (in_body == 0) return;
+        Deliver(client, target, body, counts, took[static_cast<size_t>(c)]);
+        counts.samples += in_body * static_cast<uint64_t>(walk.fields());
+        counts.bytes += body.size();
+        ++counts.requests;
+        body.clear();
+        in_body = 0;
+      };
+      // Requests of `lines` lines; few hosts fill one with several steps.
+      for (int64_t step = 0; step < steps; ++step, walk.Advance())
+        for (int host = 0; host < walk.hosts();) {
+          const int count = std::min(lines - static_cast<int>(in_body), walk.hosts() - host);
           walk.Lines(host, count, body);
-          Deliver(client, target, body, counts, took[static_cast<size_t>(c)]);
-          counts.samples += static_cast<uint64_t>(count * walk.fields());
-          counts.bytes += body.size();
-          ++counts.requests;
+          host += count;
+          in_body += static_cast<uint64_t>(count);
+          if (in_body == static_cast<uint64_t>(lines)) deliver();
         }
-        walk.Advance();
-      }
+      deliver();
     });
   }
   while (ready < connections) std::this_thread::yield();
@@ -182,6 +191,7 @@ MessageLoad MessagesOf(const Arguments& arguments) {
   load.messages = static_cast<uint64_t>(arguments.Number("messages", 200'000));
   load.connections = static_cast<int>(arguments.Number("connections", 2));
   load.window = static_cast<int>(arguments.Number("window", 1000));
+  load.subscriber = arguments.Number("subscriber", 0) != 0;
   load.topics = static_cast<int>(arguments.Number("hosts", 100));
   load.start_us = arguments.Number("start-s", 1'767'225'600) * 1'000'000;
   return load;

@@ -2,9 +2,12 @@
 // device sends. A connection owns its topics, so that each topic's times rise. QoS 0 has no answer;
 // the last message goes with QoS 1, and since a connection keeps its order, its PUBACK says that
 // all before it were read.
+#include <poll.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -111,24 +114,79 @@ void PublishOver(const MessageLoad& load, int connection, uint64_t messages,
   while (acknowledged < expected) acknowledged = acks.Wait();
 }
 
+// Takes everything that is published and acknowledges it, as the store behind a broker does.
+class Subscriber {
+ public:
+  explicit Subscriber(const MessageLoad& load) : wire_(load.port) {
+    wire_.Send(ConnectPacket(999));
+    if (const std::string_view hello = wire_.Receive(); hello.size() != 4 || hello[3] != 0)
+      Die("the broker refused the subscriber");
+    std::string body;
+    PutShort(body, 1);
+    PutShort(body, 7);
+    body += "hosts/#";
+    body += static_cast<char>(load.qos);
+    wire_.Send(std::string("\x82") + static_cast<char>(body.size()) + body);
+    if (wire_.Receive().size() != 5) Die("the broker refused the subscription");
+  }
+
+  // Until so many came, or nothing for five seconds.
+  uint64_t TakeAll(uint64_t messages) {
+    uint64_t taken = 0;
+    std::string waiting, acks;
+    while (taken < messages) {
+      pollfd ready{wire_.fd(), POLLIN, 0};
+      if (poll(&ready, 1, 5000) == 0) break;
+      const std::string_view got = wire_.Receive();
+      if (got.empty()) break;
+      waiting += got;
+      size_t at = 0;
+      // Packets of ours are shorter than 128 bytes: one byte of length.
+      while (waiting.size() - at >= 2) {
+        const auto type = static_cast<uint8_t>(waiting[at]);
+        const size_t end = at + 2 + static_cast<uint8_t>(waiting[at + 1]);
+        if (end > waiting.size()) break;
+        if (type >> 4 == 3) {
+          ++taken;
+          const size_t topic = static_cast<uint8_t>(waiting[at + 3]);
+          if ((type & 0x06) != 0)
+            acks += std::string("\x40\x02") + waiting[at + 4 + topic] + waiting[at + 5 + topic];
+        }
+        at = end;
+      }
+      waiting.erase(0, at);
+      if (!acks.empty()) wire_.Send(acks);
+      acks.clear();
+    }
+    return taken;
+  }
+
+ private:
+  Connection wire_;
+};
+
 void Report(uint64_t messages, double seconds) {
   std::printf("{\"messages\": %lu, \"seconds\": %.6f}\n", messages, seconds);
 }
 
 template <typename Publisher>
 int Run(const MessageLoad& load, const Publisher& publish) {
+  std::optional<Subscriber> subscriber;
+  if (load.subscriber) subscriber.emplace(load);
   std::atomic<int> ready{0};
   std::vector<std::jthread> threads;
   for (int c = 0; c < load.connections; ++c)
     threads.emplace_back([&, c] {
       publish(load, c, load.messages / static_cast<uint64_t>(load.connections), ready);
     });
+  const uint64_t messages = load.messages / static_cast<uint64_t>(load.connections) *
+                            static_cast<uint64_t>(load.connections);
   while (ready < load.connections) std::this_thread::yield();
   const double begin = Now();
+  uint64_t taken = messages;
+  if (subscriber) taken = subscriber->TakeAll(messages);
   threads.clear();
-  Report(load.messages / static_cast<uint64_t>(load.connections) *
-             static_cast<uint64_t>(load.connections),
-         Now() - begin);
+  Report(taken, Now() - begin);
   return 0;
 }
 

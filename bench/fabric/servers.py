@@ -137,10 +137,14 @@ class Server:
             self.process.wait()
 
 
-def thing(host, mqtt=False):
+def field_name(number):
+    return FIELDS[number % 10] + (f"_{number // 10}" if number >= 10 else "")
+
+
+def thing(host, values=10, mqtt=False):
     """The Thing Description of one host."""
     from_line, properties = {"href": "http://local/write", "op": "observeproperty"}, {}
-    for name in FIELDS[:1] if mqtt else FIELDS:
+    for name in map(field_name, range(values)):
         form = {"href": f"mqtt://local/hosts/{host}/{name}", "op": "observeproperty", "contentType": "application/json",
                 "mqv:controlPacket": "subscribe", "mqv:filter": f"hosts/{host}/{name}", "ps:value": "/value", "ps:time": "/ts"} \
             if mqtt else from_line
@@ -158,7 +162,7 @@ FIELDS = ["usage_user", "usage_system", "usage_idle", "usage_nice", "usage_iowai
 class Penstock(Server):
     name, title = "penstock", "Penstock"
 
-    def __init__(self, folder, hosts, mqtt=False):
+    def __init__(self, folder, hosts, values=10, mqtt=False):
         super().__init__(folder)
         self.site = self.folder / "site"
         self.data = self.folder / "data"
@@ -168,7 +172,7 @@ class Penstock(Server):
                                                  "tls: {mode: off}\nretain: {raw: 3650d}\nlimits: {log_mib: 4096, history_mib: 65536}\n")
             for number in range(hosts):
                 host = f"host_{number:04d}"
-                (self.site / "things" / f"{host}.td.json").write_text(json.dumps(thing(host, mqtt)))
+                (self.site / "things" / f"{host}.td.json").write_text(json.dumps(thing(host, values, mqtt)))
 
     @classmethod
     def version(cls):
@@ -198,9 +202,7 @@ class Penstock(Server):
         return path, ""
 
     def hosts_mean(self, start, end):
-        sql = (f"SELECT avg(value) FROM cpu WHERE point LIKE '%/usage_user' AND time >= '{rfc3339(start)}' "
-               f"AND time < '{rfc3339(end)}'")
-        return "/api/v1/sql", json.dumps({"sql": sql})
+        return f"/api/v1/aggregate?property=usage_user&product=cpu&from={rfc3339(start)}&to={rfc3339(end)}", ""
 
     def metric(self, name):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)

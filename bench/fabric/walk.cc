@@ -4,6 +4,7 @@
 #include "walk.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -87,16 +88,22 @@ char* PutHundredths(char* at, int32_t centi) {
 
 }  // namespace
 
-const std::array<const char*, kFields> kFieldNames = {
-    "usage_user", "usage_system",  "usage_idle",  "usage_nice",  "usage_iowait",
-    "usage_irq",  "usage_softirq", "usage_steal", "usage_guest", "usage_guest_nice"};
+std::string FieldName(int field) {
+  static constexpr std::array<const char*, 10> kNames = {
+      "usage_user", "usage_system",  "usage_idle",  "usage_nice",  "usage_iowait",
+      "usage_irq",  "usage_softirq", "usage_steal", "usage_guest", "usage_guest_nice"};
+  const std::string name = kNames[static_cast<size_t>(field % 10)];
+  return field < 10 ? name : name + "_" + std::to_string(field / 10);
+}
 
 Walk::Walk(const WalkOptions& options) : options_(options) {
+  for (int field = 0; field < options.fields; ++field)
+    fields_.push_back((field == 0 ? " " : ",") + FieldName(field) + "=");
   for (int i = 0; i < options.hosts; ++i) {
     const int host = options.first_host + i;
     keys_.push_back(KeyOf(host));
     uint64_t state = Mix(options.seed * 1'000'003 + static_cast<uint64_t>(host));
-    for (int field = 0; field < kFields; ++field) {
+    for (int field = 0; field < options_.fields; ++field) {
       state = Mix(state);
       centi_.push_back(static_cast<int32_t>(state % kTop));
     }
@@ -112,9 +119,9 @@ void Walk::Advance() {
   ++step_;
   for (size_t host = 0; host < random_.size(); ++host) {
     uint64_t& x = random_[host];
-    int32_t* values = &centi_[host * kFields];
+    int32_t* values = &centi_[host * fields_.size()];
     uint64_t bits = 0;
-    for (int field = 0; field < kFields; ++field) {
+    for (int field = 0; field < options_.fields; ++field) {
       if (field % 5 == 0) {  // xorshift64* (Vigna 2016); twelve bits a draw.
         x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
         bits = x * 0x2545f4914f6cdd1dULL;
@@ -128,20 +135,15 @@ void Walk::Advance() {
 
 void Walk::Lines(int host, int count, std::string& out) const {
   const int64_t time_ns = (options_.start_s + step_ * options_.spacing_s) * 1'000'000'000;
-  char line[640];
+  char line[360 + kFieldsMax * 40];
   for (int i = host; i < host + count; ++i) {
     const std::string& key = keys_[static_cast<size_t>(i)];
-    const int32_t* values = &centi_[static_cast<size_t>(i) * kFields];
+    const int32_t* values = &centi_[static_cast<size_t>(i) * fields_.size()];
     std::memcpy(line, key.data(), key.size());
     char* at = line + key.size();
-    for (int field = 0; field < fields(); ++field) {
-      *at++ = field == 0 ? ' ' : ',';
-      const char* name = kFieldNames[static_cast<size_t>(field)];
-      const size_t length = std::strlen(name);
-      std::memcpy(at, name, length);
-      at += length;
-      *at++ = '=';
-      at = PutHundredths(at, values[field]);
+    for (size_t field = 0; field < fields_.size(); ++field) {
+      std::memcpy(at, fields_[field].data(), fields_[field].size());
+      at = PutHundredths(at + fields_[field].size(), values[field]);
     }
     *at++ = ' ';
     at = PutNumber(at, static_cast<uint64_t>(time_ns));

@@ -5,22 +5,23 @@
 // Thread rule: one Walk belongs to one thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace penstock::bench {
 
-inline constexpr int kFields = 10;
-extern const std::array<const char*, kFields> kFieldNames;  // "usage_user", ...
+inline constexpr int kFieldsMax = 100;
+
+// "usage_user", ... for the ten of the suite; "usage_user_1", ... from the eleventh on.
+std::string FieldName(int field);
 
 struct WalkOptions {
   uint64_t seed = 1;
   int first_host = 0, hosts = 4000;  // This walk's own: [first_host, first_host + hosts).
   int64_t start_s = 0;               // Time of step 0, seconds since 1970.
   int64_t spacing_s = 10;
-  bool few_values = false;  // Every host one value instead of ten.
+  int fields = 10;  // Values of each host.
 };
 
 class Walk {
@@ -37,14 +38,15 @@ class Walk {
   void Advance();
 
   int hosts() const { return options_.hosts; }
-  int fields() const { return options_.few_values ? 1 : kFields; }
+  int fields() const { return options_.fields; }
 
  private:
   WalkOptions options_;
   int64_t step_ = 0;
-  std::vector<std::string> keys_;  // "cpu,thing=host_0000,...": without the space.
-  std::vector<uint64_t> random_;   // Per host.
-  std::vector<int32_t> centi_;     // Hundredths, host by host.
+  std::vector<std::string> keys_;    // "cpu,thing=host_0000,...": without the space.
+  std::vector<std::string> fields_;  // " usage_user=", ",usage_system=", ...
+  std::vector<uint64_t> random_;     // Per host.
+  std::vector<int32_t> centi_;       // Hundredths, host by host.
 };
 
 }  // namespace penstock::bench
