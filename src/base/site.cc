@@ -155,7 +155,7 @@ Status ReadBlobs(const Json& blobs, ClusterSettings* out) {
 
 // stream: {to: nats://..., as: edge, partitions: 16, replicas: 3}
 Status ReadStream(const Json& stream, ClusterSettings* out) {
-  TRY(CheckKeys(stream, {"to", "as", "partitions", "replicas"}, "/stream"));
+  TRY(CheckKeys(stream, {"to", "as", "name", "partitions", "replicas"}, "/stream"));
   ASSIGN_OR_RETURN(out->stream, GetString(stream, "to", "/stream"));
   if (!out->stream.starts_with("nats://") && !out->stream.starts_with("tls://"))
     return Bad("/stream/to", fmt::format("\"{}\" is no stream", out->stream.substr(0, 80)),
@@ -164,6 +164,12 @@ Status ReadStream(const Json& stream, ClusterSettings* out) {
   if (out->stream_role != "edge" && out->stream_role != "hub")
     return Bad("/stream/as", fmt::format("\"{}\" is not edge or hub", out->stream_role),
                "as: edge");
+  out->stream_as = StringOr(stream, "name", "");
+  if (out->stream_as.size() > 24 ||
+      out->stream_as.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") !=
+          std::string::npos)
+    return Bad("/stream/name", fmt::format("\"{}\" is no name", out->stream_as.substr(0, 80)),
+               "1 to 24 of a-z 0-9 -");
   const double partitions = NumberOr(stream, "partitions", 16);
   const double replicas = NumberOr(stream, "replicas", 3);
   if (!(partitions >= 1 && partitions <= 64))
@@ -217,7 +223,7 @@ Result<Settings> SettingsFromJson(const Json& document) {
   Settings settings;
   if (document.is_null()) return settings;
   TRY(CheckKeys(document, {"site", "data", "listen", "tls", "hub", "uplink", "retain", "limits",
-                           "notify", "records", "blobs", "stream"}));
+                           "notify", "records", "blobs", "stream", "lineage"}));
   settings.site = StringOr(document, "site", settings.site);
   settings.data = StringOr(document, "data", settings.data);
   if (document.contains("listen")) {
@@ -245,6 +251,17 @@ Result<Settings> SettingsFromJson(const Json& document) {
     TRY(CheckKeys(limits, {"log_mib", "history_mib"}, "/limits"));
     TRY(ReadBytesAt(limits, "log_mib", "/limits", &settings.log_bytes_max));
     TRY(ReadBytesAt(limits, "history_mib", "/limits", &settings.history_bytes_max));
+  }
+  if (document.contains("lineage")) {
+    const Json& lineage = document["lineage"];
+    TRY(CheckKeys(lineage, {"url", "interval"}, "/lineage"));
+    settings.lineage_url = StringOr(lineage, "url", "");
+    if (!settings.lineage_url.empty() && !settings.lineage_url.starts_with("http"))
+      return Bad("/lineage/url", "lineage events are posted to an http(s) url",
+                 "url: https://lineage.example/api/v1/lineage");
+    TRY(ReadDurationAt(lineage, "interval", "/lineage", &settings.lineage_every));
+    if (settings.lineage_every < std::chrono::seconds(1))
+      return Bad("/lineage/interval", "less than a second between events", "interval: 5min");
   }
   if (document.contains("notify")) {
     if (!document["notify"].is_array())

@@ -44,6 +44,7 @@ struct ClusterSettings {
   bool blobs_closed_days = false;                  // Only of days that are over.
   std::string stream;                              // "nats://HOST[:PORT][,HOST...]"
   std::string stream_role;  // "edge": sends its samples; "hub": takes partitions.
+  std::string stream_as;    // This node's name there; the site's last part when not given.
   uint32_t stream_partitions = 16, stream_replicas = 3;
 };
 
@@ -61,6 +62,8 @@ struct Settings {
   uint64_t log_bytes_max = 1ULL << 30;
   uint64_t history_bytes_max = 20ULL << 30;
   std::vector<NotifyRoute> notify;
+  std::string lineage_url;  // Where OpenLineage events are sent, beside being kept; "" = nowhere.
+  Duration lineage_every = std::chrono::minutes(5);  // Real time between events of one flow.
 };
 
 // Where the records are: site.yaml's, or the file in the data folder.

@@ -216,9 +216,10 @@ std::unexpected<Error> PostgresConnection::Failed(const pg_result* result,
                                                   std::string_view sql) const {
   const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
   Error error{.code = state == nullptr ? Code::kUnavailable : CodeOf(state),
-              .message = fmt::format("cannot run \"{}\": {}", sql.substr(0, 200),
-                                     Trimmed(result == nullptr ? PQerrorMessage(connection_.get())
-                                                               : PQresultErrorMessage(result))),
+              .message = fmt::format(
+                  "cannot run \"{}\": {}", sql.substr(0, 200),
+                  Trimmed(result == nullptr ? PQerrorMessage(connection_.get())
+                                            : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))),
               .where = address_.shown};
   if (error.code == Code::kResourceExhausted) error.fix = "give the database server more room";
   return std::unexpected(std::move(error));

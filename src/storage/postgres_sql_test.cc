@@ -54,7 +54,7 @@ TEST(PostgresSqlTest, InsertsOrReplaces) {
 
 TEST(PostgresSqlTest, RewritesFunctions) {
   EXPECT_EQ(Translated("SELECT a FROM t WHERE b IN (SELECT value FROM json_each(?1))"),
-            "SELECT a FROM t WHERE b IN (SELECT value FROM json_array_elements_text((($1)::json))");
+            "SELECT a FROM t WHERE b IN (SELECT value FROM json_array_elements_text(($1)::json))");
   EXPECT_EQ(Translated("SELECT max(a), max(a, 2), min(f(a, b)), ifnull(a, 0) FROM t"),
             "SELECT max(a), greatest(a, 2), min(f(a, b)), coalesce(a, 0) FROM t");
   EXPECT_EQ(Translated("SELECT CAST(a AS INTEGER), a AS text FROM t WHERE a LIKE 'x' AND b == 1"),

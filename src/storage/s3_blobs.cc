@@ -204,8 +204,9 @@ Result<Bytes> S3Blobs::Get(const std::string& key, uint64_t offset, uint64_t byt
         &again);
     if (answer && answer->status != 206 && offset > 0)
       return Unimplemented("{}: the server does not serve ranges", key);
-    if (answer) return content;
-    if (answer.error().message.find("answered 416") != std::string::npos) {
+    if (answer && (offset == 0 || !content.empty())) return content;
+    // Behind the end some servers answer 416, others nothing.
+    if (answer || answer.error().message.find("answered 416") != std::string::npos) {
       // An empty content has no range at all.
       ASSIGN_OR_RETURN(const BlobInfo info, Head(key));
       if (offset == 0 && info.bytes == 0) return Bytes();

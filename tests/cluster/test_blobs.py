@@ -1,0 +1,94 @@
+"""The history's copy in S3 storage, against a real S3 server."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from node_process import eventually, now_us, number, run, thing, write_site
+from servers import S3_SERVER, S3Server, run_tests
+
+pytestmark = pytest.mark.skipif(not S3_SERVER.exists(), reason="no S3 server here (tools/setup test builds it)")
+
+
+@pytest.fixture
+def s3(tmp_path):
+    server = S3Server(tmp_path / "s3")
+    yield server
+    server.end()
+
+
+def test_blobs_are_kept(s3):
+    run_tests("storage_tests", "BlobsTest.*", {**s3.env, "PENSTOCK_TEST_S3": s3.address("/some/prefix")})
+    uploads = [p for p in (s3.folder / "root/plant").rglob("*") if ".sgwtmp" in str(p) and p.is_file()]
+    assert not uploads, "parts of finished uploads are left"
+
+
+def test_a_certificate_is_verified(tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    server = S3Server(tmp_path / "s3", certificate, key)
+    try:
+        site = write_site(tmp_path / "site")
+        for options, code in ((f"ca={certificate}", 0), ("region=us-east-1", 2)):
+            (site / "site.yaml").write_text(f"site: acme/cologne\nblobs: \"{server.address('/tls', options)}\"\n")
+            answer = run("archive", "list", "--site", site, "--json", env={**os.environ, **server.env})
+            assert answer.returncode == code, answer.stderr
+        assert "certificate" in answer.stderr + answer.stdout
+    finally:
+        server.end()
+
+
+def test_a_new_node_is_restored_from_the_archive(tmp_path, s3, nodes):
+    site = write_site(tmp_path / "site", thing("pump-7", {"flow": number()}))
+    settings = site / "site.yaml"
+    settings.write_text(settings.read_text() + f'blobs: {{to: "{s3.address("/cologne")}", every: 1s}}\n')
+    node = nodes(site, env=s3.env)
+    base = now_us() - 5_000_000
+    lines = "\n".join(f"pump-7 flow={i} {base + i * 1000}" for i in range(1000))
+    assert node.write(lines).status == 204
+    assert node.stop() == 0  # Flushes the history.
+    node.start()
+    bucket = s3.folder / "root/plant/cologne"
+    eventually(lambda: (bucket / "manifest").exists(), 20, "the node to copy its history")
+    listed = run("archive", "list", "--site", site, "--json", env={**os.environ, **s3.env})
+    assert listed.returncode == 0, listed.stderr
+    assert json.loads(listed.stdout)["files"] >= 1
+    node.close()
+
+    fresh = tmp_path / "fresh"
+    pulled = run("archive", "pull", "--site", site, "--data", fresh, "--json", env={**os.environ, **s3.env})
+    assert pulled.returncode == 0, pulled.stderr
+    second = nodes(site, data=fresh, env=s3.env)
+    assert [row["value"] for row in second.samples("pump-7/flow")] == list(range(1000))
+    again = run("archive", "pull", "--site", site, "--data", fresh, "--json", env={**os.environ, **s3.env})
+    assert again.returncode == 2
+    # The new node goes on where the old one ended.
+    assert second.write(f"pump-7 flow=1000 {base + 1_000_000}").status == 204
+    eventually(lambda: len(second.samples("pump-7/flow")) == 1001)
+
+
+def test_a_store_that_is_away_does_not_hold_up_the_node(tmp_path, s3, nodes):
+    site = write_site(tmp_path / "site", thing("pump-7", {"flow": number()}))
+    settings = site / "site.yaml"
+    settings.write_text(settings.read_text() + f'blobs: {{to: "{s3.address("/away")}", every: 1s}}\n')
+    s3.end()
+    node = nodes(site, env=s3.env)
+    assert node.write(f"pump-7 flow=1 {now_us()}").status == 204
+    assert node.stop() == 0
+    s3.start()
+    node.start()
+    eventually(lambda: (s3.folder / "root/plant/away/manifest").exists(), 20, "the copy after the store is back")
+
+
+def test_mistakes_in_the_settings_are_explained(tmp_path):
+    site = write_site(tmp_path / "site")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    for line, word in (("blobs: ftp://x", "blob store"), ("blobs: s3://plant@s3.example?tls=off", "loopback"),
+                       ("blobs: s3://plant@s3.example", "AWS_ACCESS_KEY_ID"), ("", "no blob store")):
+        (site / "site.yaml").write_text(f"site: acme/cologne\n{line}\n")
+        answer = run("archive", "push", "--site", site, env=env)
+        assert answer.returncode == 2 and word in answer.stderr, (line, answer.stderr)
