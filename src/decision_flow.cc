@@ -23,18 +23,6 @@ std::string UnitOf(const std::string& statistic, const std::string& unit) {
   return unit;
 }
 
-decisions::Priority PriorityOf(inference::Severity severity) {
-  switch (severity) {
-    case inference::Severity::kHigh:
-      return decisions::Priority::kHigh;
-    case inference::Severity::kMedium:
-      return decisions::Priority::kMedium;
-    case inference::Severity::kLow:
-      return decisions::Priority::kLow;
-  }
-  return decisions::Priority::kMedium;
-}
-
 double ProbabilityOf(const inference::Prediction& prediction, const std::string& name) {
   for (size_t i = 0; i < prediction.classes.size(); ++i)
     if (prediction.classes[i] == name) return prediction.probabilities[i];
@@ -42,26 +30,6 @@ double ProbabilityOf(const inference::Prediction& prediction, const std::string&
 }
 
 }  // namespace
-
-decisions::AlarmRule RuleOf(const inference::ModelBinding& binding,
-                            const inference::AlarmSpec& spec) {
-  decisions::AlarmRule rule;
-  rule.model = binding.model;
-  rule.condition = spec.condition;
-  rule.cause = spec.class_name;
-  rule.threshold = spec.threshold;
-  rule.deadband = spec.deadband;
-  rule.delay_on = spec.hold;
-  rule.delay_off = spec.clear_after;
-  rule.priority = PriorityOf(spec.severity);
-  rule.title = spec.cause;
-  rule.consequence = spec.consequence;
-  rule.response = spec.response;
-  rule.respond_within = spec.respond_within;
-  // What no label covers says less than a known fault that is already on the card.
-  rule.suppressed_by_others = binding.detector.has_value();
-  return rule;
-}
 
 std::vector<Error> DecisionFlow::Bind(const std::string& models_folder_of_site) {
   inference::Bindings bindings = inference::ReadBindings(models_folder_of_site);
@@ -111,7 +79,8 @@ Status DecisionFlow::BindOne(inference::ModelBinding&& binding, const things::Sn
           parts_.features.AddSchema(binding.model, binding.schema, snapshot, bound->things);
       !status)
     return std::unexpected(std::move(status.error().Where(binding.file)));
-  for (const auto& spec : binding.alarms) bound->rules.push_back(RuleOf(binding, spec));
+  // What no label covers says less than a known fault that is already on the card.
+  for (auto& rule : binding.alarms) rule.suppressed_by_others = binding.detector.has_value();
   bound->binding = std::move(binding);
   const std::lock_guard lock(mutex_);
   auto& place = bound_[bound->binding.model];
@@ -167,7 +136,7 @@ void DecisionFlow::OnRow(const std::string& schema, telemetry::FeatureRow&& row)
 
 void DecisionFlow::Judge(const Bound& bound, const inference::Prediction& prediction,
                          const telemetry::FeatureRow& row) {
-  for (const decisions::AlarmRule& rule : bound.rules)
+  for (const decisions::AlarmRule& rule : bound.binding.alarms)
     parts_.alarms.Observe(prediction, rule, [&] { return BasisOf(bound, prediction, row); });
 }
 

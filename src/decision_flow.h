@@ -56,7 +56,6 @@ class DecisionFlow {
   struct Bound {
     inference::ModelBinding binding;
     std::vector<std::string> things;
-    std::vector<decisions::AlarmRule> rules;
     std::atomic<uint64_t> predictions{0};
   };
 
@@ -77,9 +76,5 @@ class DecisionFlow {
   std::map<std::string, std::shared_ptr<Bound>> bound_;
   telemetry::RunningTime running_;
 };
-
-// models/*.yaml's alarm as the alarm engine takes it.
-decisions::AlarmRule RuleOf(const inference::ModelBinding& binding,
-                            const inference::AlarmSpec& spec);
 
 }  // namespace penstock

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/json.h"
+#include "inference/alarm_rule.h"
 #include "inference/prediction.h"
 
 namespace penstock::decisions {
@@ -23,7 +24,7 @@ enum class AlarmState {     // ISA-18.2 figure 7, by its letters.
 };
 std::string_view AlarmStateName(AlarmState state);  // "active_unacknowledged", "cleared", ...
 
-enum class Priority { kHigh = 1, kMedium = 2, kLow = 3 };
+using inference::Priority;
 
 enum class VerdictKind {
   kTrueFault,

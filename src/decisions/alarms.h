@@ -18,13 +18,15 @@
 
 #include "base/clock.h"
 #include "decisions/alarm.h"
-#include "decisions/alarm_rule.h"
 #include "decisions/alarm_state.h"
 #include "decisions/provenance.h"
+#include "inference/alarm_rule.h"
 #include "storage/records.h"
 #include "trust/audit_log.h"
 
 namespace penstock::decisions {
+
+using inference::AlarmRule;
 
 inline constexpr Duration kQuietAfterVerdict = std::chrono::minutes(45);
 inline constexpr Duration kShelveMax = std::chrono::hours(24);

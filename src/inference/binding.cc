@@ -88,26 +88,26 @@ Status ReadFeatures(const Json& document, ModelBinding& binding) {
 }
 
 // "p(bearing_wear) > 0.8", spaces anywhere.
-bool ParseCondition(std::string text, AlarmSpec& spec) {
+bool ParseCondition(std::string text, AlarmRule& rule) {
   std::erase(text, ' ');
   const auto close = std::find(text.begin(), text.end(), ')');
   if (!text.starts_with("p(") || close == text.end()) return false;
-  spec.class_name.assign(text.begin() + 2, close);
+  rule.cause.assign(text.begin() + 2, close);
   const std::string rest(close + 1, text.end());
-  if (!rest.starts_with('>') || spec.class_name.empty()) return false;
+  if (!rest.starts_with('>') || rule.cause.empty()) return false;
   const char* end = rest.data() + rest.size();
-  const auto [last, error] = std::from_chars(rest.data() + 1, end, spec.threshold);
-  return error == std::errc() && last == end && spec.threshold > 0 && spec.threshold < 1;
+  const auto [last, error] = std::from_chars(rest.data() + 1, end, rule.threshold);
+  return error == std::errc() && last == end && rule.threshold > 0 && rule.threshold < 1;
 }
 
-Status ReadSeverity(const Json& entry, const std::string& base, AlarmSpec& spec) {
+Status ReadSeverity(const Json& entry, const std::string& base, AlarmRule& rule) {
   const std::string text = StringOr(entry, "severity", "medium");
   if (text == "high") {
-    spec.severity = Severity::kHigh;
+    rule.priority = Priority::kHigh;
   } else if (text == "medium") {
-    spec.severity = Severity::kMedium;
+    rule.priority = Priority::kMedium;
   } else if (text == "low") {
-    spec.severity = Severity::kLow;
+    rule.priority = Priority::kLow;
   } else {
     return Bad(base + "/severity", fmt::format("\"{}\" is no severity", text),
                "high, medium or low");
@@ -115,34 +115,34 @@ Status ReadSeverity(const Json& entry, const std::string& base, AlarmSpec& spec)
   return {};
 }
 
-Result<AlarmSpec> ReadAlarm(const Json& entry, const std::string& base) {
+Result<AlarmRule> ReadAlarm(const Json& entry, const std::string& base) {
   if (!entry.is_object())
     return Bad(base, "an alarm is an object", "{when: p(bearing_wear) > 0.8, for: 4min}");
   TRY(CheckKeys(entry,
                 {"when", "for", "clear-after", "deadband", "severity", "cause", "consequence",
                  "response", "respond-within"},
                 base));
-  AlarmSpec spec;
-  ASSIGN_OR_RETURN(spec.condition, GetString(entry, "when", base));
-  if (!ParseCondition(spec.condition, spec))
-    return Bad(base + "/when", fmt::format("\"{}\" is no condition", spec.condition),
+  AlarmRule rule;
+  ASSIGN_OR_RETURN(rule.condition, GetString(entry, "when", base));
+  if (!ParseCondition(rule.condition, rule))
+    return Bad(base + "/when", fmt::format("\"{}\" is no condition", rule.condition),
                "p(bearing_wear) > 0.8");
-  TRY(ReadSpan(entry, "for", base, spec.hold));
-  TRY(ReadSpan(entry, "clear-after", base, spec.clear_after));
-  TRY(ReadSpan(entry, "respond-within", base, spec.respond_within));
-  TRY(ReadSeverity(entry, base, spec));
-  spec.deadband = std::min(spec.deadband, spec.threshold / 2);
+  TRY(ReadSpan(entry, "for", base, rule.delay_on));
+  TRY(ReadSpan(entry, "clear-after", base, rule.delay_off));
+  TRY(ReadSpan(entry, "respond-within", base, rule.respond_within));
+  TRY(ReadSeverity(entry, base, rule));
+  rule.deadband = std::min(rule.deadband, rule.threshold / 2);
   if (entry.contains("deadband")) {
-    ASSIGN_OR_RETURN(spec.deadband, GetNumber(entry, "deadband", base));
-    if (!(spec.deadband >= 0 && spec.deadband < spec.threshold))
+    ASSIGN_OR_RETURN(rule.deadband, GetNumber(entry, "deadband", base));
+    if (!(rule.deadband >= 0 && rule.deadband < rule.threshold))
       return Bad(base + "/deadband",
-                 fmt::format("{} is no deadband below {}", spec.deadband, spec.threshold),
+                 fmt::format("{} is no deadband below {}", rule.deadband, rule.threshold),
                  "deadband: 0.2");
   }
-  spec.cause = StringOr(entry, "cause", spec.class_name);
-  spec.consequence = StringOr(entry, "consequence", "");
-  spec.response = StringOr(entry, "response", "");
-  return spec;
+  rule.title = StringOr(entry, "cause", rule.cause);
+  rule.consequence = StringOr(entry, "consequence", "");
+  rule.response = StringOr(entry, "response", "");
+  return rule;
 }
 
 Status ReadAlarms(const Json& document, ModelBinding& binding) {
@@ -152,11 +152,12 @@ Status ReadAlarms(const Json& document, ModelBinding& binding) {
   std::set<std::string> classes;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string base = alarm.is_array() ? fmt::format("/alarm/{}", i) : "/alarm";
-    ASSIGN_OR_RETURN(AlarmSpec spec, ReadAlarm(list[i], base));
-    if (!classes.insert(spec.class_name).second)
-      return Bad(base + "/when", fmt::format("two alarms for {}", spec.class_name),
+    ASSIGN_OR_RETURN(AlarmRule rule, ReadAlarm(list[i], base));
+    if (!classes.insert(rule.cause).second)
+      return Bad(base + "/when", fmt::format("two alarms for {}", rule.cause),
                  "one alarm per class");
-    binding.alarms.push_back(std::move(spec));
+    rule.model = binding.model;
+    binding.alarms.push_back(std::move(rule));
   }
   return {};
 }

@@ -7,26 +7,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "inference/alarm_rule.h"
 #include "telemetry/feature.h"
 
 namespace penstock::inference {
-
-enum class Severity { kHigh, kMedium, kLow };
-
-// alarm: {when: p(bearing_wear) > 0.8, for: 4min, severity: high, ...}; the words go to the alarm
-// as written.
-struct AlarmSpec {
-  std::string condition;  // "p(bearing_wear) > 0.8"
-  std::string class_name;
-  double threshold = 0.8;
-  double deadband = 0.2;    // Clears below threshold - deadband.
-  Duration hold{0};         // "for": the condition must hold this long.
-  Duration clear_after{0};  // "clear-after": and be gone this long.
-  Severity severity = Severity::kMedium;
-  std::string cause;  // For people: "bearing wear"; the class name without it.
-  std::string consequence, response;
-  Duration respond_within{0};
-};
 
 // detector: {kind: residual, warm-up: 200, false-alarm-every: 30d}: no trained model, it learns
 // what is normal.
@@ -51,7 +35,7 @@ struct ModelBinding {
   std::vector<std::string> on_things;  // things by name.
   telemetry::FeatureSchema schema;
   int explain = 3;  // Contributions shown with each decision.
-  std::vector<AlarmSpec> alarms;
+  std::vector<AlarmRule> alarms;
   std::optional<DetectorSpec> detector;
   std::optional<Canary> canary;
 };

@@ -71,7 +71,7 @@ Result<std::shared_ptr<const Scorer::Bound>> Scorer::Make(
   if (auto fits = CheckFeatures(binding.schema, card.schema, name); !fits)
     return std::unexpected(std::move(fits).error().Where(binding.file).At("/features"));
   for (size_t i = 0; i < binding.alarms.size(); ++i) {
-    const std::string& wanted = binding.alarms[i].class_name;
+    const std::string& wanted = binding.alarms[i].cause;
     if (std::find(card.classes.begin(), card.classes.end(), wanted) != card.classes.end()) continue;
     auto error = FailedPrecondition("model {} has no class {}: it knows {}", name, wanted,
                                     fmt::join(card.classes, ", "));

@@ -40,10 +40,10 @@ TEST(BindingTest, ReadsTheWholeFile) {
   EXPECT_EQ(binding.schema.features.size(), 3U);
   EXPECT_EQ(binding.schema.every, std::chrono::minutes(2));
   ASSERT_EQ(binding.alarms.size(), 1U);
-  EXPECT_EQ(binding.alarms[0].class_name, "worn");
+  EXPECT_EQ(binding.alarms[0].cause, "worn");
   EXPECT_EQ(binding.alarms[0].threshold, 0.8);
-  EXPECT_EQ(binding.alarms[0].hold, std::chrono::minutes(4));
-  EXPECT_EQ(binding.alarms[0].severity, Severity::kHigh);
+  EXPECT_EQ(binding.alarms[0].delay_on, std::chrono::minutes(4));
+  EXPECT_EQ(binding.alarms[0].priority, Priority::kHigh);
   EXPECT_EQ(binding.alarms[0].respond_within, std::chrono::hours(8));
   EXPECT_EQ(binding.canary->alias, "challenger");
 }

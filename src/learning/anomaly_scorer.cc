@@ -47,8 +47,8 @@ Status AnomalyScorer::Bind(const inference::ModelBinding& binding,
   if (!kind)
     return std::unexpected(std::move(kind).error().Where(binding.file).At("/detector/kind"));
   for (size_t i = 0; i < binding.alarms.size(); ++i) {
-    if (binding.alarms[i].class_name == "anomaly") continue;
-    auto error = FailedPrecondition("a detector knows no class {}", binding.alarms[i].class_name);
+    if (binding.alarms[i].cause == "anomaly") continue;
+    auto error = FailedPrecondition("a detector knows no class {}", binding.alarms[i].cause);
     error.error().Where(binding.file).At(fmt::format("/alarm/{}/when", i)).Fix("p(anomaly) > 0.5");
     return error;
   }

@@ -21,7 +21,7 @@ class NoQuarantine final : public telemetry::QuarantineSink {
 
 std::vector<std::string> FaultsOf(const inference::ModelBinding& binding) {
   std::vector<std::string> faults;
-  for (const auto& alarm : binding.alarms) faults.push_back(alarm.class_name);
+  for (const auto& alarm : binding.alarms) faults.push_back(alarm.cause);
   return faults;
 }
 
