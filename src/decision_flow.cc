@@ -79,8 +79,6 @@ Status DecisionFlow::BindOne(inference::ModelBinding&& binding, const things::Sn
           parts_.features.AddSchema(binding.model, binding.schema, snapshot, bound->things);
       !status)
     return std::unexpected(std::move(status.error().Where(binding.file)));
-  // What no label covers says less than a known fault that is already on the card.
-  for (auto& rule : binding.alarms) rule.suppressed_by_others = binding.detector.has_value();
   bound->binding = std::move(binding);
   const std::lock_guard lock(mutex_);
   auto& place = bound_[bound->binding.model];

@@ -199,6 +199,7 @@ export interface Alarm {
   model: string;
   because: Contribution[];
   track_record: { right: number; of: number } | null;
+  superseded_by?: string | null; // The alarm that took its place: nothing is left to be answered here.
   verdict: Verdict | null;
 }
 

@@ -141,14 +141,16 @@ Result<Json> ExplainJson(const Services& services, const Alarm& alarm) {
     ASSIGN_OR_RETURN(const bool ok, services.audit.Verify(entries.back().leaf));
     audit = {{"leaf", entries.back().leaf}, {"proof_ok", ok}, {"entries", entries.size()}};
   }
-  return Json{{"id", alarm.id},
-              {"trace", trace},
-              {"title", alarm.title},
-              {"priority", static_cast<int>(alarm.priority)},
-              {"state", decisions::AlarmStateName(alarm.state)},
-              {"verdict", alarm.verdict ? decisions::ToJson(*alarm.verdict) : Json(nullptr)},
-              {"steps", decisions::Provenance::ToJson(steps)},
-              {"audit", audit}};
+  return Json{
+      {"id", alarm.id},
+      {"trace", trace},
+      {"title", alarm.title},
+      {"priority", static_cast<int>(alarm.priority)},
+      {"state", decisions::AlarmStateName(alarm.state)},
+      {"superseded_by", alarm.superseded_by.empty() ? Json(nullptr) : Json(alarm.superseded_by)},
+      {"verdict", alarm.verdict ? decisions::ToJson(*alarm.verdict) : Json(nullptr)},
+      {"steps", decisions::Provenance::ToJson(steps)},
+      {"audit", audit}};
 }
 
 void AddAlarmRoutes(Router& router, const Services& s) {

@@ -40,6 +40,11 @@ size_t CountFiles(const fs::path& folder, std::string_view suffix) {
   return count;
 }
 
+bool Binds(const inference::Bindings& bindings, const std::string& model) {
+  return std::ranges::any_of(bindings.good,
+                             [&](const auto& binding) { return binding.model == model; });
+}
+
 // The files by themselves, and their features against the things they run on.
 void CheckModels(const inference::Bindings& bindings, const things::Snapshot& snapshot,
                  Report* report) {
@@ -51,6 +56,11 @@ void CheckModels(const inference::Bindings& bindings, const things::Snapshot& sn
                             : binding.on_things;
     if (auto status = features.AddSchema(binding.model, binding.schema, snapshot, things); !status)
       report->Mistake(std::move(status.error().Where(binding.file)));
+    for (size_t i = 0; i < binding.suppress_while.size(); ++i)
+      if (!Binds(bindings, binding.suppress_while[i]))
+        report->Doubt(
+            {Code::kNotFound, fmt::format("no file binds the model {}", binding.suppress_while[i]),
+             binding.file, fmt::format("/suppress/while/{}", i), "name a model of models/*.yaml"});
     if (things.empty())
       report->Doubt({Code::kNotFound, kNoThing + binding.on_model, binding.file, "/on", ""});
   }

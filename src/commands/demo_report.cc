@@ -86,6 +86,7 @@ Json DemoReport(const Json& truth, const Json& alarms) {
                                 {"confidence", alarm["confidence"]},
                                 {"explanation", alarm["because"]},
                                 {"verdict", alarm["verdict"]},
+                                {"superseded_by", alarm.value("superseded_by", Json(nullptr))},
                                 {"trace", alarm["trace"]},
                                 {"right", is_right}});
   }

@@ -17,6 +17,8 @@ void PrintChain(const Json& chain) {
   if (verdict.is_object())
     head += fmt::format("  {} by {} {}", verdict.value("kind", ""), verdict.value("actor", ""),
                         ClockText(verdict.value("at", "")));
+  if (const std::string by = StringOr(chain, "superseded_by", ""); !by.empty())
+    head += "  superseded by " + by;
   fmt::print("{}\n  trace {}\n", head, chain.value("trace", ""));
   for (const Json& step : chain.value("steps", Json::array())) {
     std::string text = step.value("text", "");

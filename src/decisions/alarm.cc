@@ -81,6 +81,8 @@ Json Alarm::ToJson() const {
           {"confidence_high", confidence_high},
           {"model", model},
           {"because", std::move(reasons)},
+          {"suppressed_while", suppressed_while},
+          {"superseded_by", superseded_by.empty() ? Json(nullptr) : Json(superseded_by)},
           {"verdict", verdict ? decisions::ToJson(*verdict) : Json(nullptr)}};
 }
 

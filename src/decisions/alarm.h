@@ -73,7 +73,10 @@ struct Alarm {
   std::string model;                             // "pump-faults@3"
   std::vector<inference::Contribution> because;  // Top contributions.
   std::optional<Verdict> verdict;
-  Json ToJson() const;  // As served by /api/v1/alarms.
+  std::vector<std::string>
+      suppressed_while;       // Models whose alarms on the asset supersede this one.
+  std::string superseded_by;  // "A-1043" did: nothing is left to be answered here.
+  Json ToJson() const;        // As served by /api/v1/alarms.
 };
 
 Json ToJson(const Verdict& verdict);

@@ -52,6 +52,9 @@ std::optional<AlarmState> NextState(AlarmState state, AlarmEvent event, bool con
     case AlarmEvent::kReturn:
       if (state == kOutOfService) return Visible(condition_active, answered);
       return std::nullopt;
+    case AlarmEvent::kSupersede:
+      if (state != kNormal && state != kOutOfService) return kNormal;
+      return std::nullopt;
   }
   return std::nullopt;
 }

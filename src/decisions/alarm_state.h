@@ -16,8 +16,9 @@ enum class AlarmEvent {
   kUnshelve,  // By hand or by expiry.
   kSuppress,
   kUnsuppress,
-  kRemove,  // Out of service.
-  kReturn,  // Back in service.
+  kRemove,     // Out of service.
+  kReturn,     // Back in service.
+  kSupersede,  // An alarm that says more took its place; nothing is left to be answered.
 };
 
 // The next state, or nothing when the event means nothing in this state. `condition_active` and

@@ -52,7 +52,8 @@ Status MigrateAlarms(storage::Records& records) {
         "CREATE INDEX alarms_by_trace ON alarms(trace);"
         "CREATE INDEX alarms_by_raised ON alarms(raised);"
         "CREATE TABLE decisions(trace TEXT PRIMARY KEY, alarm TEXT NOT NULL, at INTEGER NOT NULL,"
-        " body TEXT NOT NULL);"}});
+        " body TEXT NOT NULL);"},
+       {2, "ALTER TABLE alarms ADD COLUMN superseded_by TEXT NOT NULL DEFAULT '';"}});
 }
 
 int64_t AlarmNumber(const std::string& id) {
@@ -88,6 +89,9 @@ Result<Alarm> AlarmFromJson(const Json& body) {
   alarm.confidence_high = NumberOr(body, "confidence_high", 1);
   alarm.model = StringOr(body, "model", "");
   alarm.because = ReasonsFromJson(body);
+  for (const Json& model : body.value("suppressed_while", Json::array()))
+    if (model.is_string()) alarm.suppressed_while.push_back(model.get<std::string>());
+  alarm.superseded_by = StringOr(body, "superseded_by", "");
   if (const auto found = body.find("verdict"); found != body.end() && found->is_object()) {
     Verdict verdict;
     ASSIGN_OR_RETURN(verdict.kind, ParseVerdictKind(StringOr(*found, "kind", "")));

@@ -28,6 +28,15 @@ std::string TitleOf(const AlarmRule& rule, const std::string& thing_title) {
 
 std::string ModelName(const std::string& model) { return model.substr(0, model.find('@')); }
 
+// An alarm and another, or a prediction.
+bool OnSameAsset(const Alarm& alarm, const auto& other) {
+  return alarm.thing == other.thing || (!alarm.asset.empty() && alarm.asset == other.asset);
+}
+
+bool Names(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
 // Probability of the rule's class, or nothing when the model does not know the class.
 std::optional<double> ProbabilityOf(const inference::Prediction& prediction,
                                     const std::string& cause) {
@@ -85,53 +94,54 @@ void Alarms::Observe(const inference::Prediction& prediction, const AlarmRule& r
                      const std::function<Basis()>& basis) {
   const auto p = ProbabilityOf(prediction, rule.cause);
   if (!p || std::isnan(*p)) return;
-  AlarmEvent event = AlarmEvent::kRaise;
-  std::optional<Alarm> changed;
+  std::vector<Changed> changes;
   {
     const std::lock_guard lock(mutex_);
-    changed = Judge(prediction, rule, *p, basis, &event);
+    changes = Judge(prediction, rule, *p, basis);
   }
-  if (changed) Tell(*changed, event);
+  for (const Changed& changed : changes) Tell(changed.alarm, changed.event);
 }
 
-std::optional<Alarm> Alarms::Judge(const inference::Prediction& prediction, const AlarmRule& rule,
-                                   double p, const std::function<Basis()>& basis,
-                                   AlarmEvent* event) {
+std::vector<Alarms::Changed> Alarms::Judge(const inference::Prediction& prediction,
+                                           const AlarmRule& rule, double p,
+                                           const std::function<Basis()>& basis) {
   Condition& condition = conditions_[{prediction.thing, rule.cause}];
   const Time at = prediction.at;
+  if (Suppressed(prediction, rule)) condition.suppressed_until = at + rule.suppressed_after;
   if (p > rule.threshold) {
     condition.below_since.reset();
+    if (!condition.active && condition.suppressed_until && at <= *condition.suppressed_until) {
+      condition.above_since.reset();  // Its patience begins anew when it is on its own.
+      return {};
+    }
     if (!condition.above_since) condition.above_since = at;
-    if (condition.active || at - *condition.above_since < rule.delay_on) return std::nullopt;
-    if (condition.quiet_until && at < *condition.quiet_until) return std::nullopt;
-    if (rule.suppressed_by_others && OtherActive(prediction.thing, rule.cause)) return std::nullopt;
+    if (condition.active || at - *condition.above_since < rule.delay_on) return {};
+    if (condition.quiet_until && at < *condition.quiet_until) return {};
     auto raised = Raise(prediction, rule, p, basis());
     if (!raised) {
       LogSometimes(LogLevel::kError, "alarm-store",
                    "alarm not stored: " + raised.error().ToString());
-      return std::nullopt;
+      return {};
     }
     condition.active = true;
-    condition.alarm_id = raised->id;
-    *event = AlarmEvent::kRaise;
-    return *raised;
+    condition.alarm_id = raised->front().alarm.id;
+    return std::move(*raised);
   }
   condition.above_since.reset();
   if (!condition.active || p >= rule.threshold - rule.deadband) {
     condition.below_since.reset();
-    return std::nullopt;
+    return {};
   }
   if (!condition.below_since) condition.below_since = at;
-  if (at - *condition.below_since < rule.delay_off) return std::nullopt;
+  if (at - *condition.below_since < rule.delay_off) return {};
   condition.active = false;
   condition.below_since.reset();
   const auto found = open_.find(condition.alarm_id);
-  if (found == open_.end()) return std::nullopt;
-  *event = AlarmEvent::kClear;
-  return Clear(found->second, at);
+  if (found == open_.end()) return {};
+  return {Changed{Clear(found->second, at), AlarmEvent::kClear}};
 }
 
-std::optional<Alarm> Alarms::Clear(Alarm alarm, Time at, const std::optional<Step>& step) {
+Alarm Alarms::Clear(Alarm alarm, Time at, const std::optional<Step>& step) {
   alarm.cleared_at = at;
   alarm.last_change = clock_.Now();
   if (const auto next =
@@ -156,20 +166,56 @@ void Alarms::Retire(const std::string& model) {
                       "retired",
                       fmt::format("{} is no longer in use", model),
                       {{"model", model}}};
-      if (auto done = Clear(alarm, clock_.Now(), step)) cleared.push_back(std::move(*done));
+      cleared.push_back(Clear(alarm, clock_.Now(), step));
     }
   }
-  for (const Alarm& alarm : cleared) Tell(alarm, AlarmEvent::kClear);
+  for (const Alarm& alarm : cleared) Tell(alarm, AlarmEvent::kRemove);
 }
 
-bool Alarms::OtherActive(const std::string& thing, const std::string& cause) const {
-  return std::any_of(open_.begin(), open_.end(), [&](const auto& entry) {
-    return entry.second.thing == thing && entry.second.cause != cause && !entry.second.cleared_at;
+bool Alarms::Suppressed(const inference::Prediction& prediction, const AlarmRule& rule) const {
+  if (rule.suppressed_while.empty()) return false;
+  return std::ranges::any_of(open_, [&](const auto& entry) {
+    const Alarm& other = entry.second;
+    return !other.cleared_at && OnSameAsset(other, prediction) &&
+           Names(rule.suppressed_while, ModelName(other.model));
   });
 }
 
-Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const AlarmRule& rule,
-                            double p, const Basis& basis) {
+std::vector<Alarm> Alarms::SupersededBy(const Alarm& alarm) const {
+  std::vector<Alarm> superseded;
+  for (const auto& [id, old] : open_) {
+    if (id == alarm.id || old.verdict || !OnSameAsset(old, alarm) ||
+        !Names(old.suppressed_while, ModelName(alarm.model)))
+      continue;
+    const auto next = NextState(old.state, AlarmEvent::kSupersede, false, true);
+    if (!next) continue;
+    superseded.push_back(old);
+    Alarm& closed = superseded.back();
+    closed.state = *next;
+    closed.superseded_by = alarm.id;
+    closed.shelved_until.reset();
+    closed.last_change = clock_.Now();
+    if (!closed.cleared_at) closed.cleared_at = alarm.raised;
+  }
+  return superseded;
+}
+
+// Both chains name the other.
+Status Alarms::StoreSuperseded(const Alarm& old, const Alarm& by) {
+  TRY(Store(old));
+  TRY(provenance_.Add(old.trace, {clock_.Now(),
+                                  "superseded",
+                                  fmt::format("superseded by {}: {}", by.id, by.title),
+                                  {{"by", by.id}, {"trace", by.trace.ToString()}}}));
+  return provenance_.Add(by.trace, {clock_.Now(),
+                                    "supersedes",
+                                    fmt::format("takes the place of {}: {}", old.id, old.title),
+                                    {{"alarm", old.id}, {"trace", old.trace.ToString()}}});
+}
+
+Result<std::vector<Alarms::Changed>> Alarms::Raise(const inference::Prediction& prediction,
+                                                   const AlarmRule& rule, double p,
+                                                   const Basis& basis) {
   Alarm alarm;
   const std::string previous = conditions_[{prediction.thing, rule.cause}].alarm_id;
   const auto open = open_.find(previous);
@@ -193,6 +239,7 @@ Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const Alarm
     alarm.confidence_low = basis.confidence_low;
     alarm.confidence_high = basis.confidence_high;
     alarm.model = fmt::format("{}@{}", prediction.model, prediction.version);
+    alarm.suppressed_while = rule.suppressed_while;
     alarm.because.assign(
         prediction.because.begin(),
         prediction.because.begin() +
@@ -203,10 +250,22 @@ Result<Alarm> Alarms::Raise(const inference::Prediction& prediction, const Alarm
   const bool is_new = alarm.trace == prediction.trace;
   DecisionRecord record{alarm.trace, prediction, basis.features, basis.samples,
                         fmt::format("{} for {}", rule.condition, FormatDuration(rule.delay_on))};
-  TRY(Commit(alarm, {}, [&] { return is_new ? StoreDecision(alarm, record) : Status{}; }));
+  const std::vector<Alarm> superseded = SupersededBy(alarm);
+  TRY(Commit(alarm, {}, [&]() -> Status {
+    if (is_new) TRY(StoreDecision(alarm, record));
+    for (const Alarm& old : superseded) TRY(StoreSuperseded(old, alarm));
+    return {};
+  }));
   if (is_new) ++next_number_;
   Counter("penstock_alarms_raised_total", "Alarms raised").Add();
-  return alarm;
+  std::vector<Changed> changes{Changed{alarm, AlarmEvent::kRaise}};
+  for (const Alarm& old : superseded) {
+    open_.erase(old.id);
+    Condition& condition = conditions_[{old.thing, old.cause}];
+    condition = {.quiet_until = condition.quiet_until};
+    changes.push_back({old, AlarmEvent::kSupersede});
+  }
+  return changes;
 }
 
 Status Alarms::Commit(const Alarm& alarm, const Deed& deed, const std::function<Status()>& also) {
@@ -234,12 +293,13 @@ Status Alarms::Store(const Alarm& alarm) {
       alarm.verdict ? SqlValue(ToMicros(alarm.verdict->at)) : SqlValue(nullptr);
   TRY(records_.Run(
       "INSERT INTO alarms(number, thing, cause, model, state, raised, trace, verdict, verdict_code,"
-      " verdict_at, body) VALUES(?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(number) DO UPDATE SET"
-      " state=excluded.state, verdict=excluded.verdict, verdict_code=excluded.verdict_code,"
-      " verdict_at=excluded.verdict_at, body=excluded.body",
+      " verdict_at, superseded_by, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(number) DO"
+      " UPDATE SET state=excluded.state, verdict=excluded.verdict,"
+      " verdict_code=excluded.verdict_code, verdict_at=excluded.verdict_at,"
+      " superseded_by=excluded.superseded_by, body=excluded.body",
       {AlarmNumber(alarm.id), alarm.thing, alarm.cause, ModelName(alarm.model),
        std::string(AlarmStateName(alarm.state)), ToMicros(alarm.raised), alarm.trace.ToString(),
-       verdict, code, verdict_at, alarm.ToJson().dump()}));
+       verdict, code, verdict_at, alarm.superseded_by, alarm.ToJson().dump()}));
   return {};
 }
 
@@ -276,11 +336,12 @@ Result<std::vector<Alarm>> Alarms::List(const AlarmFilter& filter) const {
   const int64_t before = filter.before > 0 ? filter.before : INT64_MAX;
   ASSIGN_OR_RETURN(
       const auto rows,
-      records_.Query("SELECT body FROM alarms WHERE number < ?1 AND (?2 = '' OR thing = ?2)"
-                     " AND (?3 = 0 OR state <> 'normal' OR verdict IS NULL)"
-                     " ORDER BY number DESC LIMIT ?4",
-                     {before, filter.thing, int64_t{filter.open_only ? 1 : 0},
-                      static_cast<int64_t>(std::min<size_t>(filter.limit, 1000))}));
+      records_.Query(
+          "SELECT body FROM alarms WHERE number < ?1 AND (?2 = '' OR thing = ?2)"
+          " AND (?3 = 0 OR state <> 'normal' OR (verdict IS NULL AND superseded_by = ''))"
+          " ORDER BY number DESC LIMIT ?4",
+          {before, filter.thing, int64_t{filter.open_only ? 1 : 0},
+           static_cast<int64_t>(std::min<size_t>(filter.limit, 1000))}));
   std::vector<Alarm> alarms;
   for (const auto& row : rows) {
     ASSIGN_OR_RETURN(const Json body, ParseJson(row.Text(0)));

@@ -4,7 +4,9 @@
 // Every change is stored before a listener hears of it; what a person does is one transaction with
 // its audit entry, so that what is refused leaves none. Delays and expiries are in the node's time.
 // After a verdict the same cause on the same thing stays quiet for kQuietAfterVerdict: one fault,
-// one alarm.
+// one alarm. So it is with a rule that yields to other models (suppressed by design, ISA-18.2): it
+// raises nothing while one of their alarms is active on the asset, and what it has raised and
+// nobody has answered is superseded when theirs comes.
 //
 // Thread rule: any thread; listeners are called without the lock, on the thread of the change.
 #pragma once
@@ -98,7 +100,7 @@ class Alarms {
     std::optional<Time> above_since, below_since;
     bool active = false;   // After the delays.
     std::string alarm_id;  // The open alarm of this condition, or "".
-    std::optional<Time> quiet_until;
+    std::optional<Time> quiet_until, suppressed_until;
   };
   using Key = std::pair<std::string, std::string>;  // thing, cause
   struct Deed {                                     // Of a person, for the audit log.
@@ -110,11 +112,18 @@ class Alarms {
   Alarms(storage::Records& records, const Clock& clock, Provenance& provenance,
          trust::AuditLog& audit);
   Status Load();
-  std::optional<Alarm> Judge(const inference::Prediction& prediction, const AlarmRule& rule,
-                             double p, const std::function<Basis()>& basis, AlarmEvent* event);
-  std::optional<Alarm> Clear(Alarm alarm, Time at, const std::optional<Step>& step = std::nullopt);
-  Result<Alarm> Raise(const inference::Prediction& prediction, const AlarmRule& rule, double p,
-                      const Basis& basis);
+  struct Changed {
+    Alarm alarm;
+    AlarmEvent event;
+  };
+  std::vector<Changed> Judge(const inference::Prediction& prediction, const AlarmRule& rule,
+                             double p, const std::function<Basis()>& basis);
+  Alarm Clear(Alarm alarm, Time at, const std::optional<Step>& step = std::nullopt);
+  // The alarm raised, and those that it supersedes.
+  Result<std::vector<Changed>> Raise(const inference::Prediction& prediction, const AlarmRule& rule,
+                                     double p, const Basis& basis);
+  std::vector<Alarm> SupersededBy(const Alarm& alarm) const;
+  Status StoreSuperseded(const Alarm& old, const Alarm& by);
   Result<Alarm> Change(const std::string& id, AlarmEvent event, const Deed& deed,
                        const std::function<void(Alarm&)>& edit,
                        const std::optional<Step>& step = std::nullopt);
@@ -123,7 +132,7 @@ class Alarms {
   Status Store(const Alarm& alarm);
   Status StoreDecision(const Alarm& alarm, const DecisionRecord& record);
   void Tell(const Alarm& alarm, AlarmEvent event) const;
-  bool OtherActive(const std::string& thing, const std::string& cause) const;
+  bool Suppressed(const inference::Prediction& prediction, const AlarmRule& rule) const;
 
   storage::Records& records_;
   const Clock& clock_;

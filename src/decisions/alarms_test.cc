@@ -33,6 +33,7 @@ class AlarmsTest : public testing::Test {
     inference::Prediction prediction;
     prediction.trace = TraceId::Random();
     prediction.thing = "pump-7";
+    prediction.asset = "acme/line-1/pump-7";
     prediction.at = clock_.Now();
     prediction.model = "pump-faults";
     prediction.version = 3;
@@ -172,13 +173,101 @@ TEST_F(AlarmsTest, RemembersOpenAlarmsAndDecisionsOverARestart) {
   EXPECT_EQ(Open().size(), 1U) << "the condition is still the same alarm";
 }
 
-TEST_F(AlarmsTest, AnAnomalyStaysSilentBesideAKnownFault) {
-  for (int i = 0; i < 3; ++i) See(0.95);
-  rule_.cause = "normal";  // Any other class of the prediction will do.
-  rule_.threshold = 0.01;
-  rule_.suppressed_by_others = true;
-  for (int i = 0; i < 5; ++i) See(0.95);
+// The detector beside the classifier, on the same pump.
+class SuppressionTest : public AlarmsTest {
+ protected:
+  void SetUp() override {
+    AlarmsTest::SetUp();
+    detector_.model = "pump-anomalies";
+    detector_.cause = "anomaly";
+    detector_.threshold = 0.5;
+    detector_.delay_on = minutes(4);
+    detector_.suppressed_while = {"pump-faults"};
+    alarms_->OnChange([this](const Alarm& alarm, AlarmEvent event) {
+      heard_.push_back(alarm.id + (event == AlarmEvent::kRaise       ? " raised"
+                                   : event == AlarmEvent::kSupersede ? " superseded"
+                                                                     : " changed"));
+    });
+  }
+  void SeeAnomaly(double p) {
+    inference::Prediction prediction;
+    prediction.trace = TraceId::Random();
+    prediction.thing = "pump-7-detector";  // Another thing of the same asset.
+    prediction.asset = "acme/line-1/pump-7";
+    prediction.at = clock_.Now();
+    prediction.model = "pump-anomalies";
+    prediction.classes = {"normal", "anomaly"};
+    prediction.probabilities = {1 - p, p};
+    alarms_->Observe(prediction, detector_, [] { return Basis{"Pump 7", {}, {}, 0, 1}; });
+  }
+  void SeeBoth(double fault, double anomaly, int times = 1) {
+    for (int i = 0; i < times; ++i) {
+      See(fault);
+      SeeAnomaly(anomaly);
+    }
+  }
+  std::vector<std::string> StagesOf(const std::string& id) {
+    std::vector<std::string> stages;
+    const auto steps = provenance_->Of(alarms_->Get(id)->trace).value();
+    for (const Step& step : steps) stages.push_back(step.stage + ": " + step.text);
+    return stages;
+  }
+  AlarmRule detector_;
+  std::vector<std::string> heard_;
+};
+
+TEST_F(SuppressionTest, TheDetectorStaysSilentBesideAKnownFault) {
+  SeeBoth(0.95, 0.1, 3);
+  SeeBoth(0.95, 0.9, 10);
+  EXPECT_EQ(heard_, std::vector<std::string>{"A-1001 raised"});
+  SeeBoth(0.1, 0.9, 3);  // The fault's alarm clears after 4 min: the detector's patience begins.
   EXPECT_EQ(Open().size(), 1U);
+  SeeBoth(0.1, 0.9, 2);
+  EXPECT_EQ(heard_.back(), "A-1002 raised");
+}
+
+TEST_F(SuppressionTest, TheDetectorStaysSilentForAWhileAfterAKnownFault) {
+  detector_.suppressed_after = minutes(20);
+  SeeBoth(0.95, 0.9, 5);
+  SeeBoth(0.1, 0.9, 14);  // Active for 4 min more, 20 min afterwards, 4 min of patience.
+  EXPECT_EQ(Open().size(), 1U);
+  SeeBoth(0.1, 0.9);
+  EXPECT_EQ(heard_.back(), "A-1002 raised");
+}
+
+TEST_F(SuppressionTest, AKnownFaultTakesThePlaceOfTheDetectorsAlarm) {
+  SeeBoth(0.1, 0.9, 3);
+  SeeBoth(0.95, 0.9, 3);
+  EXPECT_EQ(heard_,
+            (std::vector<std::string>{"A-1001 raised", "A-1002 raised", "A-1001 superseded"}));
+  const Alarm old = alarms_->Get("A-1001").value();
+  EXPECT_EQ(old.state, AlarmState::kNormal);
+  EXPECT_EQ(old.superseded_by, "A-1002");
+  EXPECT_TRUE(old.cleared_at.has_value());
+  ASSERT_EQ(Open().size(), 1U) << "nothing is left to be answered of it";
+  EXPECT_EQ(Open()[0].id, "A-1002");
+  EXPECT_EQ(StagesOf("A-1001"),
+            std::vector<std::string>{"superseded: superseded by A-1002: Bearing wear on Pump 7"});
+  EXPECT_EQ(StagesOf("A-1002"),
+            std::vector<std::string>{"supersedes: takes the place of A-1001: Anomaly on Pump 7"});
+  EXPECT_TRUE(Audited().empty()) << "nobody did it";
+  Reopen();
+  EXPECT_EQ(alarms_->Get("A-1001")->superseded_by, "A-1002");
+  SeeBoth(0.95, 0.9, 5);
+  EXPECT_EQ(Open().size(), 1U);
+}
+
+TEST_F(SuppressionTest, WhatIsAnsweredIsNotSuperseded) {
+  SeeBoth(0.1, 0.9, 3);
+  ASSERT_TRUE(alarms_->Answer("A-1001", {VerdictKind::kUnsure, "", "", "kim", clock_.Now()}));
+  SeeBoth(0.95, 0.9, 3);
+  EXPECT_EQ(alarms_->Get("A-1001")->superseded_by, "");
+}
+
+TEST_F(SuppressionTest, OnlyTheModelsThatAreNamedSuppress) {
+  detector_.suppressed_while = {"gearbox-faults"};
+  SeeBoth(0.95, 0.9, 5);
+  EXPECT_EQ(Open().size(), 2U);
 }
 
 TEST_F(AlarmsTest, UnknownAlarmsAreNotFound) {

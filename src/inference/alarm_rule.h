@@ -1,8 +1,9 @@
-// When a prediction becomes an alarm, as models/*.yaml says it: the threshold, the patience, and the
-// words.
+// When a prediction becomes an alarm, as models/*.yaml says it: the threshold, the patience, and
+// the words.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -25,8 +26,10 @@ struct AlarmRule {
   std::string title;  // "cause", for people: "bearing wear"; the class's name without it.
   std::string consequence, response;
   Duration respond_within{0};
-  bool suppressed_by_others =
-      false;  // Not raised while another alarm of the same thing is active (ISA-18.2 H).
+  // "suppress: {while: [pump-faults]}", suppression by design (ISA-18.2): while an alarm of one of
+  // these models is active on the asset this one is not raised, and one that is open is superseded.
+  std::vector<std::string> suppressed_while;
+  Duration suppressed_after{0};  // "after": and for so long afterwards; the features' window.
 };
 
 }  // namespace penstock::inference

@@ -162,6 +162,33 @@ Status ReadAlarms(const Json& document, ModelBinding& binding) {
   return {};
 }
 
+// suppress: {while: [pump-faults], after: 20min}
+Status ReadSuppress(const Json& document, ModelBinding& binding) {
+  if (!document.contains("suppress")) return {};
+  constexpr const char* kExample = "suppress: {while: [pump-faults]}";
+  const Json& entry = document["suppress"];
+  if (!entry.is_object()) return Bad("/suppress", "an object expected", kExample);
+  TRY(CheckKeys(entry, {"while", "after"}, "/suppress"));
+  if (!entry.contains("while") || !entry["while"].is_array() || entry["while"].empty())
+    return Bad("/suppress/while", "a list of models expected", kExample);
+  for (size_t i = 0; i < entry["while"].size(); ++i) {
+    const Json& name = entry["while"][i];
+    const std::string pointer = fmt::format("/suppress/while/{}", i);
+    if (!name.is_string() || !IsModelName(name.get<std::string>()))
+      return Bad(pointer, "a model's name expected, without a version", kExample);
+    if (name == binding.model)
+      return Bad(pointer, "a model does not suppress itself", "name the other model");
+    binding.suppress_while.push_back(name.get<std::string>());
+  }
+  Duration after = binding.schema.window;  // So far back a row still sees what was.
+  TRY(ReadSpan(entry, "after", "/suppress", after));
+  for (AlarmRule& rule : binding.alarms) {
+    rule.suppressed_while = binding.suppress_while;
+    rule.suppressed_after = after;
+  }
+  return {};
+}
+
 Status ReadDetector(const Json& document, ModelBinding& binding) {
   if (!document.contains("detector")) return {};
   const Json& entry = document["detector"];
@@ -208,8 +235,8 @@ Status ReadCanary(const Json& document, ModelBinding& binding) {
 Result<ModelBinding> BindingFromJson(const Json& document) {
   if (!document.is_object())
     return Bad("", "a model file is an object", "model: pump-faults@champion");
-  TRY(CheckKeys(document,
-                {"model", "on", "every", "features", "explain", "alarm", "canary", "detector"}));
+  TRY(CheckKeys(document, {"model", "on", "every", "features", "explain", "alarm", "suppress",
+                           "canary", "detector"}));
   ModelBinding binding;
   TRY(ReadModel(document, binding));
   TRY(ReadOn(document, binding));
@@ -219,6 +246,7 @@ Result<ModelBinding> BindingFromJson(const Json& document) {
     return Bad("/explain", fmt::format("{} contributions", explain), "explain: 3");
   binding.explain = static_cast<int>(explain);
   TRY(ReadAlarms(document, binding));
+  TRY(ReadSuppress(document, binding));
   TRY(ReadDetector(document, binding));
   TRY(ReadCanary(document, binding));
   return binding;

@@ -36,6 +36,7 @@ struct ModelBinding {
   telemetry::FeatureSchema schema;
   int explain = 3;  // Contributions shown with each decision.
   std::vector<AlarmRule> alarms;
+  std::vector<std::string> suppress_while;  // Models; each of `alarms` has them too.
   std::optional<DetectorSpec> detector;
   std::optional<Canary> canary;
 };

@@ -45,6 +45,7 @@ TEST(BindingTest, ReadsTheWholeFile) {
   EXPECT_EQ(binding.alarms[0].delay_on, std::chrono::minutes(4));
   EXPECT_EQ(binding.alarms[0].priority, Priority::kHigh);
   EXPECT_EQ(binding.alarms[0].respond_within, std::chrono::hours(8));
+  EXPECT_EQ(binding.alarms[0].model, binding.model);
   EXPECT_EQ(binding.canary->alias, "challenger");
 }
 
@@ -65,6 +66,11 @@ TEST(BindingTest, EveryMistakeHasItsPlaceAndAFix) {
   expect("severity: high", "severity: urgent", "/alarm/0/severity");
   expect("to: pump-faults@", "to: other@", "/canary/to");
   expect("explain: 3", "explain: 0", "/explain");
+  expect("explain: 3", "suppress: [others]", "/suppress");
+  expect("explain: 3", "suppress: {while: []}", "/suppress/while");
+  expect("explain: 3", "suppress: {while: [Others]}", "/suppress/while/0");
+  expect("explain: 3", "suppress: {while: [pump-faults]}", "/suppress/while/0");
+  expect("explain: 3", "suppress: {until: [others]}", "/suppress/until");
 }
 
 TEST(BindingTest, ADetectorNeedsNoTrainedModel) {
@@ -73,12 +79,15 @@ model: pump-anomalies
 on: {things: [pump-7]}
 features: {window: 20min, of: [current], take: [mean]}
 detector: {kind: mewma, warm-up: 300, memory: 2d, false-alarm-every: 30d}
+suppress: {while: [pump-faults], after: 30min}
 alarm: {when: p(anomaly) > 0.99}
 )");
   ASSERT_TRUE(binding) << binding.error().ToString();
   EXPECT_EQ(binding->detector->kind, "mewma");
   EXPECT_EQ(binding->detector->warm_up, 300U);
   EXPECT_EQ(binding->on_things.front(), "pump-7");
+  EXPECT_EQ(binding->alarms[0].suppressed_while, std::vector<std::string>{"pump-faults"});
+  EXPECT_EQ(binding->alarms[0].suppressed_after, std::chrono::minutes(30));
 }
 
 class ScorerTest : public ::testing::Test {

@@ -148,3 +148,9 @@ def test_models_that_lie_in_the_data_folder_are_looked_at_by_themselves(plant, m
     assert done.returncode == 1 and "plant/models/filler-faults.yaml  /alarm/0/when\n" in done.stdout, done.stdout
     edit(plant / "models/filler-faults.yaml", "@champion", "@7")
     assert "plant/models/filler-faults.yaml  /model\n" in check(plant).stdout
+
+
+def test_a_model_that_suppresses_nobody_is_doubted(plant):
+    edit(plant / "models/pump-anomalies.yaml", "while: [pump-faults]", "while: [pump-fault]")
+    done = check(plant)
+    assert done.returncode == 0 and "plant/models/pump-anomalies.yaml  /suppress/while/0\n" in done.stdout, done.stdout

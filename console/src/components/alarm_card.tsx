@@ -36,6 +36,7 @@ export function AlarmStatus({ alarm }: { alarm: Alarm }) {
         {alarm.acknowledged_by ? ` by ${alarm.acknowledged_by}` : ''}
       </span>
     );
+  if (alarm.superseded_by) return <span>superseded by {alarm.superseded_by}</span>;
   if (alarm.state === 'normal' || alarm.state === 'cleared_unacknowledged')
     return (
       <span>

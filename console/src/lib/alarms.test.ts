@@ -21,6 +21,9 @@ describe('what to do first', () => {
     expect(isOpen(anAlarm({ state: 'normal' }))).toBe(true);
     expect(isOpen(anAlarm({ state: 'normal', verdict: { kind: 'unsure', code: '', note: '', actor: '', at: '' } }))).toBe(false);
   });
+  it('asks nothing of an alarm that another one took the place of', () => {
+    expect(isOpen(anAlarm({ state: 'normal', superseded_by: 'A-1043' }))).toBe(false);
+  });
 });
 
 describe('words about an alarm', () => {

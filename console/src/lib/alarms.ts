@@ -21,7 +21,7 @@ export function stateWord(state: AlarmState): string {
 }
 
 export function isOpen(alarm: Alarm): boolean {
-  return alarm.state !== 'normal' || alarm.verdict === null;
+  return alarm.state !== 'normal' || (alarm.verdict === null && !alarm.superseded_by);
 }
 
 export function isUnacknowledged(alarm: Alarm): boolean {

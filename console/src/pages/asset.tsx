@@ -79,7 +79,7 @@ function Machine({ asset, thing }: { asset: Asset; thing: string }) {
   );
 }
 
-function Past({ alarms }: { alarms: readonly { id: string; title: string; verdict: { kind: string } | null }[] }) {
+function Past({ alarms }: { alarms: readonly { id: string; title: string; verdict: { kind: string } | null; superseded_by?: string | null }[] }) {
   return (
     <details className="panel">
       <summary>{plural(alarms.length, 'answered alarm')}</summary>
@@ -87,7 +87,7 @@ function Past({ alarms }: { alarms: readonly { id: string; title: string; verdic
         {alarms.slice(0, 30).map((alarm) => (
           <li key={alarm.id}>
             <Link href={alarmHref(alarm.id)}>{alarm.id}</Link> {alarm.title}
-            <span className="soft"> {alarm.verdict ? words(alarm.verdict.kind) : ''}</span>
+            <span className="soft"> {alarm.verdict ? words(alarm.verdict.kind) : alarm.superseded_by ? `superseded by ${alarm.superseded_by}` : ''}</span>
           </li>
         ))}
       </ul>
