@@ -22,6 +22,7 @@
 #include "decision_flow.h"
 #include "decisions/notification.h"
 #include "edge_hub.h"
+#include "expiry.h"
 #include "live_updates.h"
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
@@ -108,6 +109,7 @@ struct Node::Parts {
   std::unique_ptr<decisions::Provenance> provenance;
   std::unique_ptr<decisions::Alarms> alarms;
   std::unique_ptr<learning::Labels> labels;
+  std::unique_ptr<Expiry> expiry;
   std::unique_ptr<DecisionFlow> flow;
   std::unique_ptr<ValueFlow> value;
   std::unique_ptr<EdgeHub> edge_hub;  // Outlives the pipeline, which calls it.
@@ -175,6 +177,7 @@ Status Node::Parts::OpenDecisions() {
   ASSIGN_OR_RETURN(provenance, decisions::Provenance::Open(*records));
   ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance, *audit));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
+  expiry = std::make_unique<Expiry>(settings.retain_decisions, *clock, *alarms, *labels);
   flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{*clock, *directory, *features, *scorer,
                                                             *anomalies, *alarms, *provenance});
   flow->Bind(settings.folder + "/models");
@@ -327,6 +330,7 @@ void Node::Parts::Reload() {
 
 void Node::Parts::Housekeep() {
   alarms->Sweep();
+  expiry->Sweep();
   notifier->Sweep();
   features->Advance();
   if (const auto kept = devices->Flush(); !kept)

@@ -440,6 +440,43 @@ void Alarms::Sweep() {
       LogWarn("{}", changed.error().ToString());
 }
 
+Result<Expired> Alarms::Expire(Time before, const std::vector<std::string>& kept) {
+  const std::lock_guard lock(mutex_);
+  Expired gone;
+  TRY(records_.Transaction([&]() -> Status {
+    // Times in the body are RFC 3339 in UTC with microseconds: their texts sort as they do.
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        records_.Query("SELECT trace FROM alarms WHERE raised < ?1 AND state = 'normal'"
+                       " AND number < (SELECT max(number) FROM alarms)"
+                       " AND coalesce(verdict_at, 0) < ?1"
+                       " AND json_extract(body, '$.last_change') < ?2"
+                       " AND trace NOT IN (SELECT value FROM json_each(?3))"
+                       " ORDER BY raised LIMIT ?4",
+                       {ToMicros(before), FormatTime(before), Json(kept).dump(),
+                        static_cast<int64_t>(kExpireMax)}));
+    if (rows.empty()) return {};
+    Json traces = Json::array();
+    for (const auto& row : rows) traces.push_back(row.Text(0));
+    const auto remove = [&](const char* table) {
+      return records_.Run(fmt::format("DELETE FROM {} WHERE trace IN"
+                                      " (SELECT value FROM json_each(?))",
+                                      table),
+                          {traces.dump()});
+    };
+    ASSIGN_OR_RETURN(gone.steps, remove("trace_steps"));
+    ASSIGN_OR_RETURN(gone.decisions, remove("decisions"));
+    ASSIGN_OR_RETURN(gone.alarms, remove("alarms"));
+    TRY(audit_.Append("node", "decisions.expire", "alarms", "",
+                      {{"until", FormatTime(before)},
+                       {"alarms", gone.alarms},
+                       {"decisions", gone.decisions},
+                       {"steps", gone.steps}}));
+    return {};
+  }));
+  return gone;
+}
+
 Result<Alarm> Alarms::MarkSeen(const std::string& id) {
   {
     const std::lock_guard lock(mutex_);

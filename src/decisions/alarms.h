@@ -33,11 +33,18 @@ using inference::AlarmRule;
 inline constexpr Duration kQuietAfterVerdict = std::chrono::minutes(45);
 inline constexpr Duration kShelveMax = std::chrono::hours(24);
 
+inline constexpr size_t kExpireMax = 500;
+
 struct AlarmFilter {
   bool open_only = false;
   std::string thing;   // "" = all
   int64_t before = 0;  // Cursor: alarm number, newest first; 0 = from the newest.
   size_t limit = 100;
+};
+
+// What Expire deleted.
+struct Expired {
+  int64_t alarms = 0, decisions = 0, steps = 0;
 };
 
 // How often alarms of one model and cause were right, of those with a verdict that says so.
@@ -68,6 +75,11 @@ class Alarms {
                const std::function<Basis()>& basis);
   // The model judges no more: its active alarms clear, because nobody would see them go.
   void Retire(const std::string& model);
+  // Deletes what was closed before `before` and nothing needs any more: the alarm, its decision and
+  // its chain, at most kExpireMax alarms at a time, with an audit entry "decisions.expire" by
+  // "node" that says how many and until when. An open alarm stays, so does one whose trace is in
+  // `kept` (labels still speak of it), and the newest, whose number counts on.
+  Result<Expired> Expire(Time before, const std::vector<std::string>& kept);
   void Sweep();  // Shelves that have expired; call about once a second.
 
   Result<Alarm> Get(const std::string& id) const;

@@ -173,6 +173,48 @@ TEST_F(AlarmsTest, RemembersOpenAlarmsAndDecisionsOverARestart) {
   EXPECT_EQ(Open().size(), 1U) << "the condition is still the same alarm";
 }
 
+TEST_F(AlarmsTest, WhatIsLongClosedGoesWithItsChainAndAnAuditEntry) {
+  const auto raise = [&](VerdictKind kind) {
+    for (int i = 0; i < 3; ++i) See(0.95);
+    const Alarm alarm = Open().at(0);
+    EXPECT_TRUE(provenance_->Add(alarm.trace, {clock_.Now(), "alarm", "active", Json::object()}));
+    EXPECT_TRUE(alarms_->Answer(alarm.id, {kind, "bearing_wear", "", "kim", clock_.Now()}));
+    for (int i = 0; i < 3; ++i) See(0.1);
+    clock_.Advance(kQuietAfterVerdict);
+    return alarm;
+  };
+  const Alarm first = raise(VerdictKind::kFalseAlarm), labelled = raise(VerdictKind::kTrueFault);
+  for (int i = 0; i < 3; ++i) See(0.95);
+  const Alarm open = Open().at(0);
+  clock_.Advance(std::chrono::days(800));
+  const Time before = clock_.Now() - std::chrono::days(730);
+  EXPECT_EQ(alarms_->Expire(first.raised, {})->alarms, 0);
+
+  const Expired gone = alarms_->Expire(before, {labelled.trace.ToString()}).value();
+  EXPECT_EQ(std::tie(gone.alarms, gone.decisions, gone.steps), std::make_tuple(1, 1, 1));
+  EXPECT_EQ(alarms_->Get(first.id).error().code, Code::kNotFound);
+  EXPECT_FALSE(alarms_->DecisionOf(first.trace));
+  EXPECT_TRUE(provenance_->Of(first.trace)->empty());
+  EXPECT_TRUE(alarms_->DecisionOf(labelled.trace)) << "a label needs it";
+  EXPECT_TRUE(alarms_->Get(open.id)) << "it is open";
+  EXPECT_EQ(Audited().back(), "decisions.expire by node");
+  const auto size = audit_->size();
+  EXPECT_EQ(alarms_->Expire(before, {labelled.trace.ToString()})->alarms, 0);
+  EXPECT_EQ(audit_->size(), size) << "nothing done, nothing said";
+  EXPECT_EQ(alarms_->Expire(before, {})->alarms, 1);
+}
+
+TEST_F(AlarmsTest, TheNewestNumberIsNeverGivenAgain) {
+  for (int i = 0; i < 3; ++i) See(0.95);
+  ASSERT_TRUE(alarms_->Acknowledge("A-1001", "kim"));
+  for (int i = 0; i < 3; ++i) See(0.1);
+  clock_.Advance(std::chrono::days(800));
+  EXPECT_EQ(alarms_->Expire(clock_.Now(), {})->alarms, 0);
+  Reopen();
+  for (int i = 0; i < 3; ++i) See(0.95);
+  EXPECT_EQ(Open().at(0).id, "A-1002");
+}
+
 // The detector beside the classifier, on the same pump.
 class SuppressionTest : public AlarmsTest {
  protected:

@@ -117,6 +117,15 @@ Result<std::vector<Label>> Labels::Between(const std::vector<std::string>& thing
       {ToMicros(from), ToMicros(to), Json(things).dump()}));
 }
 
+Result<std::vector<std::string>> Labels::TracesSince(Time since) const {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT DISTINCT trace FROM labels WHERE ends >= ?", {ToMicros(since)}));
+  std::vector<std::string> traces;
+  for (const auto& row : rows) traces.push_back(row.Text(0));
+  return traces;
+}
+
 Result<uint64_t> Labels::CountOf(const std::vector<std::string>& things) const {
   ASSIGN_OR_RETURN(
       const auto rows,

@@ -44,6 +44,8 @@ class Labels {
   // time.
   Result<std::vector<Label>> Between(const std::vector<std::string>& things, Time from,
                                      Time to) const;
+  // Traces of the labels that end at or after `since`: what they were made of is still needed.
+  Result<std::vector<std::string>> TracesSince(Time since) const;
   Result<uint64_t> CountOf(const std::vector<std::string>& things) const;
   // Newest first; `after`: number of the last one of the page before (0: first page). *next is ""
   // at the end.

@@ -48,6 +48,14 @@ TEST_F(LabelsTest, DoubtAndBrokenSensorsTeachNothing) {
   EXPECT_FALSE(labels_->FromVerdict(Answered("A-2", kSensorFault, "")).value());
 }
 
+TEST_F(LabelsTest, NamesTheTracesThatAreStillNeeded) {
+  const auto alarm = Answered("A-1", kTrueFault, "bearing_wear");
+  ASSERT_TRUE(labels_->FromVerdict(alarm));
+  EXPECT_EQ(labels_->TracesSince(alarm.verdict->at).value(),
+            std::vector<std::string>{alarm.trace.ToString()});
+  EXPECT_TRUE(labels_->TracesSince(alarm.verdict->at + std::chrono::seconds(1))->empty());
+}
+
 TEST_F(LabelsTest, PagesFromTheNewest) {
   for (const char* id : {"A-1", "A-2", "A-3"})
     ASSERT_TRUE(labels_->FromVerdict(Answered(id, kTrueFault, "x")));
