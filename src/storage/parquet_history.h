@@ -39,6 +39,8 @@ class ParquetHistory final : public History {
                                            Time to) override;
   Result<std::vector<LastRow>> Last(std::span<const std::string> paths) override;
   Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) override;
+  Result<ProductRows> RowsOf(std::string_view product, const std::string& tail_file) override;
+  std::vector<ProductSize> Products() override;
   Size size() const override;
 
  private:
@@ -61,6 +63,7 @@ class ParquetHistory final : public History {
   };
   class TailRows;
   class MergedRows;
+  class ProductTail;
 
   // parquet_history.cc
   Status LoadCatalog();
