@@ -1,0 +1,56 @@
+// A data product: what a site offers of its data under one name, with who owns it, what it promises
+// and who may read it. Its rows are the history's product of that name; its promise is a contract.
+//
+// Thread rule: pure functions on snapshots; any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "things/contract_directory.h"
+#include "things/directory.h"
+
+namespace penstock::things {
+
+struct ProductField {
+  std::string name;  // The property: "discharge_pressure".
+  std::string title, description, unit;
+  ValueType type = ValueType::kNumber;
+  double sample_rate_hz = 0;
+  std::string classification;       // The strictest of its points and the contract.
+  Json privacy;                     // What is done to a personal value; null: it is dropped.
+  std::vector<std::string> points;  // Paths.
+};
+
+enum class ProductAccess { kOpen, kOnRequest };
+
+struct DataProduct {
+  std::string name;   // "pump": as in the history.
+  std::string title;  // For people.
+  std::string domain, owner, team, description;
+  std::string contract, contract_version, contract_status;  // Id "pump"; "" without one.
+  std::string model;                                        // "pump@1.2", or "".
+  std::string classification;                               // The strictest of its fields.
+  Duration retention{0};                                    // Of its samples.
+  ProductAccess access = ProductAccess::kOpen;
+  std::vector<std::string> readers;  // Roles, users and tokens that need no grant.
+  Duration freshness{0};             // Promised by the contract; 0: nothing promised.
+  std::vector<ProductField> fields;  // By name.
+  std::vector<std::string> things;   // By name.
+
+  size_t points() const;
+  const ProductField* FindField(std::string_view field) const;
+};
+
+// Of all points that have a product, by name. `retention`: where no contract says another. Access
+// is on request when the contract says so (customProperties access: request), or without a contract
+// when a field is confidential or personal.
+std::vector<DataProduct> ProductsOf(const Snapshot& snapshot, const ContractSet& contracts,
+                                    Duration retention);
+
+// 0 "public" to 3 "personal"; an unknown word counts as confidential.
+int StrictnessOf(std::string_view classification);
+
+}  // namespace penstock::things
