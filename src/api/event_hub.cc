@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/metrics.h"
+
 namespace penstock::api {
 
 std::string EventClient::Take() {
@@ -9,6 +11,9 @@ std::string EventClient::Take() {
   std::string text;
   for (const std::string& event : queue_) text += event;
   queue_.clear();
+  if (lost_ > 0) text += fmt::format("event: lost\ndata: {{\"events\": {}}}\n\n", lost_);
+  lost_ = 0;
+  offered_ = 0;
   return text;
 }
 
@@ -20,6 +25,23 @@ bool EventClient::dropped() const {
 void EventClient::OnWake(std::function<void()> wake) {
   const std::lock_guard lock(mutex_);
   wake_ = std::move(wake);
+}
+
+void EventClient::Offer(const std::string& text) {
+  std::function<void()> wake;
+  {
+    const std::lock_guard lock(mutex_);
+    if (dropped_) return;
+    if (queue_.size() >= kClientQueue || offered_ + text.size() > kOfferedBytesMax) {
+      ++lost_;
+      Counter("penstock_events_lost_total", "Live events that a slow listener lost").Add();
+      return;
+    }
+    queue_.push_back(text);
+    offered_ += text.size();
+    wake = wake_;
+  }
+  if (wake) wake();
 }
 
 void EventClient::Push(const std::string& text) {

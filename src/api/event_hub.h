@@ -18,6 +18,7 @@
 namespace penstock::api {
 
 inline constexpr size_t kClientQueue = 512;
+inline constexpr size_t kOfferedBytesMax = 4 << 20;  // Of one client.
 inline constexpr size_t kReplayRing = 256;
 inline constexpr size_t kMaxClients = 500;
 
@@ -28,16 +29,21 @@ class EventClient {
   bool dropped() const;
   // Called (without locks) when something was queued or the client was dropped.
   void OnWake(std::function<void()> wake);
+  // Queues wire text for a client that nobody's ring can help: when its queue is full, the text is
+  // left out, and the client is told later how many were ("event: lost").
+  void Offer(const std::string& text);
+  void Drop();
 
  private:
   friend class EventHub;
   void Push(const std::string& text);
-  void Drop();
   mutable std::mutex mutex_;
   std::deque<std::string> queue_;
   std::set<std::string> types_;  // Empty: all.
   std::function<void()> wake_;
   bool dropped_ = false;
+  uint64_t lost_ = 0;   // Texts left out since the last Take.
+  size_t offered_ = 0;  // Bytes queued by Offer.
 };
 
 class EventHub {
