@@ -1,6 +1,10 @@
 // The one place that speaks to the node: the types of docs/formats/rest.md and a function for each request.
 // A failed request throws a Problem (RFC 9457), with the fix that the node proposes where it has one.
 
+import type { AccessRequest, Compliance, Contract, ContractDetail, ContractVersion, Product, ProductDetail, SqlAnswer } from './api_products';
+
+export type * from './api_products';
+
 export type Time = string; // RFC 3339, UTC, microseconds.
 export type Role = 'viewer' | 'technician' | 'engineer' | 'admin';
 export const ROLES: readonly Role[] = ['viewer', 'technician', 'engineer', 'admin'];
@@ -110,12 +114,22 @@ export interface Overview {
 }
 
 export interface Quarantined {
+  id: number;
   at: Time;
   source: string;
   point: string;
   rule: string;
   value: Scalar;
   message: string;
+  state?: 'open' | 'releasing' | 'released' | 'discarded' | 'noted';
+  releasable?: boolean;
+  contract?: string; // "pump@1.2.0", of samples that broke one.
+  source_time?: Time;
+  samples?: number;
+  corrected?: number | null;
+  by?: string;
+  reason?: string;
+  resolved_at?: Time;
 }
 
 export interface Ledger {
@@ -420,7 +434,24 @@ export const api = {
   points: (query: { thing?: string; spark?: 1 } = {}) => get<List<Point>>('/points', { ...query, limit: 1000 }),
   trend: (path: string, query: { from: Time; to: Time; width: number; of?: string }, signal?: AbortSignal) =>
     get<Trend>(`/points/${path.split('/').map(part).join('/')}/trend`, query, signal),
-  quarantine: (after?: string) => get<List<Quarantined>>('/quarantine', { after, limit: 100 }),
+  quarantine: (after?: string, state?: string) => get<List<Quarantined>>('/quarantine', { after, state, limit: 100 }),
+  release: (id: number, body: { reason: string; value?: number }) => post<Quarantined>(`/quarantine/${id}/release`, body),
+  discard: (id: number, body: { reason: string }) => post<Quarantined>(`/quarantine/${id}/discard`, body),
+
+  products: () => get<List<Product>>('/products'),
+  product: (name: string) => get<ProductDetail>(`/products/${part(name)}`),
+  askAccess: (name: string, body: { purpose: string; personal: boolean }) =>
+    post<AccessRequest>(`/products/${part(name)}/access-requests`, body),
+  accessRequests: (product?: string) => get<List<AccessRequest>>('/access-requests', { product }),
+  grantAccess: (id: number, body: { for: string; personal: boolean; note: string }) =>
+    post<AccessRequest>(`/access-requests/${id}/grant`, body),
+  denyAccess: (id: number, body: { note: string }) => post<AccessRequest>(`/access-requests/${id}/deny`, body),
+  sql: (body: { sql: string; limit: number }) => post<SqlAnswer>('/sql', body),
+
+  contracts: () => get<List<Contract>>('/contracts'),
+  contract: (id: string) => get<ContractDetail>(`/contracts/${part(id)}`),
+  contractVersions: (id: string) => get<List<ContractVersion>>(`/contracts/${part(id)}/versions`),
+  compliance: (id: string) => get<Compliance>(`/contracts/${part(id)}/compliance`),
   ledger: () => get<Ledger>('/ledger'),
   devices: () => get<List<Device>>('/devices'),
 

@@ -17,6 +17,8 @@ const AlarmsPage = lazy(() => import('./pages/alarms'));
 const AssetPage = lazy(() => import('./pages/asset'));
 const TracePage = lazy(() => import('./pages/trace'));
 const DataPage = lazy(() => import('./pages/data'));
+const ProductPage = lazy(() => import('./pages/product'));
+const ContractPage = lazy(() => import('./pages/contract'));
 const ModelsPage = lazy(() => import('./pages/models'));
 const ValuePage = lazy(() => import('./pages/value'));
 const KpiPage = lazy(() => import('./pages/value').then((m) => ({ default: m.KpiPage })));
@@ -34,6 +36,8 @@ const ROUTES: readonly [string, (params: Params) => ReactNode][] = [
   ['/alarms/:id', (p) => <AlarmPage key={of(p, 'id')} id={of(p, 'id')} />],
   ['/traces/:trace', (p) => <TracePage trace={of(p, 'trace')} />],
   ['/data', () => <DataPage tab="points" />],
+  ['/data/products/:name', (p) => <ProductPage key={of(p, 'name')} name={of(p, 'name')} />],
+  ['/data/contracts/:id', (p) => <ContractPage key={of(p, 'id')} id={of(p, 'id')} />],
   ['/data/:tab', (p) => <DataPage tab={of(p, 'tab')} />],
   ['/models', () => <ModelsPage />],
   ['/value', () => <ValuePage />],

@@ -39,3 +39,5 @@ export const kpiHref = (name: string, asset?: string) =>
   `/value/${encodeURIComponent(name)}${asset ? `?asset=${encodeURIComponent(asset)}` : ''}`;
 export const gateHref = (useCase: string, gate: string) =>
   `/usecases/${encodeURIComponent(useCase)}/gates/${encodeURIComponent(gate)}`;
+export const productHref = (name: string) => `/data/products/${encodeURIComponent(name)}`;
+export const contractHref = (id: string) => `/data/contracts/${encodeURIComponent(id)}`;

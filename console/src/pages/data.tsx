@@ -1,20 +1,25 @@
-// What came in, and whether it can be believed: points, what was refused, the book of every sample, the devices.
-import { useState } from 'react';
-import { api, type Device, type Point, type Quarantined } from '../api';
-import { More } from '../components/more';
+// What came in, what is made of it and whether it can be believed: points, data products and their contracts, what was
+// refused, the book of every sample, the devices.
+import { api, type Contract, type Device, type Point, type Product } from '../api';
 import { ReadingText, useReading } from '../components/point_row';
 import { Loading, ProblemNote } from '../components/problem';
+import { QuarantineView } from '../components/quarantine';
 import { Header } from '../components/shell';
+import { SqlBox } from '../components/sql_box';
 import { ListTable, type Column } from '../components/table';
 import { Tabs } from '../components/tabs';
 import { TimeText } from '../components/time_text';
 import { useResource } from '../data/cache';
-import { brief, formatCount, formatPlain, unitText } from '../lib/format';
+import { formatBytes, formatCount, formatPlain, unitText } from '../lib/format';
 import { isWaveform, qualityText } from '../lib/points';
-import { assetHref, Link } from '../router';
+import { accessText, freshnessText } from '../lib/products';
+import { assetHref, contractHref, Link, productHref } from '../router';
 
 const TABS = [
   { href: '/data', title: 'Points' },
+  { href: '/data/products', title: 'Products' },
+  { href: '/data/contracts', title: 'Contracts' },
+  { href: '/data/sql', title: 'SQL' },
   { href: '/data/devices', title: 'Devices' },
   { href: '/data/quarantine', title: 'Quarantine' },
   { href: '/data/ledger', title: 'Ledger' },
@@ -26,10 +31,29 @@ export default function DataPage({ tab }: { tab: string }) {
       <Header title="Data" />
       <main id="main" className="stack pad">
         <Tabs label="Data" tabs={TABS} />
-        {tab === 'quarantine' ? <QuarantineList /> : tab === 'ledger' ? <LedgerView /> : tab === 'devices' ? <Devices /> : <Points />}
+        <Tab tab={tab} />
       </main>
     </>
   );
+}
+
+function Tab({ tab }: { tab: string }) {
+  switch (tab) {
+    case 'products':
+      return <Products />;
+    case 'contracts':
+      return <Contracts />;
+    case 'sql':
+      return <SqlBox first="SHOW TABLES" />;
+    case 'quarantine':
+      return <QuarantineView />;
+    case 'ledger':
+      return <LedgerView />;
+    case 'devices':
+      return <Devices />;
+    default:
+      return <Points />;
+  }
 }
 
 function PointValue({ point }: { point: Point }) {
@@ -60,6 +84,57 @@ function Points() {
   return <ListTable list={list} columns={POINT_COLUMNS} rowKey={(p) => p.path} empty="No points" hint="A Thing Description in the site folder's things/ brings its points." />;
 }
 
+const PRODUCT_COLUMNS: Column<Product>[] = [
+  {
+    title: 'Product',
+    show: (p) => (
+      <>
+        <Link href={productHref(p.name)}>
+          <b>{p.name}</b>
+        </Link>
+        {p.title !== p.name && <span className="soft"> {p.title}</span>}
+      </>
+    ),
+  },
+  { title: 'Domain', show: (p) => p.domain ?? 'not said' },
+  { title: 'Owner', show: (p) => p.owner ?? p.team ?? 'nobody yet' },
+  { title: 'Newest', whole: true, show: (p) => freshnessText(p) },
+  { title: 'Contract', whole: true, show: (p) => (p.contract ? p.contract.status === null ? `${p.contract.id} ${p.contract.version ?? ''}` : <Link href={contractHref(p.contract.id)}>{`${p.contract.id} ${p.contract.version ?? ''}`}</Link> : 'none') },
+  { title: 'Access', whole: true, show: (p) => accessText(p) },
+  { title: 'Points', num: true, show: (p) => formatCount(p.points) },
+  { title: 'Samples', num: true, show: (p) => formatCount(p.rows) },
+  { title: 'Size', num: true, show: (p) => formatBytes(p.bytes) },
+];
+
+function Products() {
+  const list = useResource('products', () => api.products(), 10_000);
+  return <ListTable list={list} columns={PRODUCT_COLUMNS} rowKey={(p) => p.name} empty="No data product" hint="Every Thing Model with points is one; a contract gives it an owner and promises." />;
+}
+
+const CONTRACT_COLUMNS: Column<Contract>[] = [
+  {
+    title: 'Contract',
+    show: (c) => (
+      <Link href={contractHref(c.id)}>
+        <b>{c.id}</b>
+      </Link>
+    ),
+  },
+  { title: 'Version', whole: true, show: (c) => c.version },
+  { title: 'Status', whole: true, show: (c) => c.status },
+  { title: 'Domain', show: (c) => c.domain || 'not said' },
+  { title: 'Owner', show: (c) => c.owner || c.team || 'nobody yet' },
+  { title: 'Made from', whole: true, show: (c) => c.thing_model || 'by hand' },
+  { title: 'Fields', num: true, show: (c) => formatCount(c.fields) },
+  { title: 'Points', num: true, show: (c) => formatCount(c.points) },
+  { title: 'File', show: (c) => <code>{c.file}</code> },
+];
+
+function Contracts() {
+  const list = useResource('contracts', () => api.contracts(), 20_000);
+  return <ListTable list={list} columns={CONTRACT_COLUMNS} rowKey={(c) => c.id} empty="No contract" hint="penstock contract generate makes one from a Thing Model, as contracts/NAME.odcs.yaml in the site folder." />;
+}
+
 const DEVICE_COLUMNS: Column<Device>[] = [
   { title: 'Device', whole: true, show: (d) => <b>{d.name}</b> },
   { title: 'Protocol', whole: true, show: (d) => d.protocol },
@@ -75,26 +150,6 @@ const DEVICE_COLUMNS: Column<Device>[] = [
 function Devices() {
   const list = useResource('devices', () => api.devices(), 10_000);
   return <ListTable list={list} columns={DEVICE_COLUMNS} rowKey={(d) => d.name} empty="No device" hint="Devices appear when a Thing Description names one, or when one connects by MQTT." />;
-}
-
-const QUARANTINE_COLUMNS: Column<Quarantined>[] = [
-  { title: 'At', whole: true, show: (q) => <TimeText time={q.at} seconds /> },
-  { title: 'Source', show: (q) => q.source },
-  { title: 'Point', show: (q) => q.point || 'not known' },
-  { title: 'Rule', show: (q) => q.rule },
-  { title: 'Value', show: (q) => brief(q.value) },
-  { title: 'Why', show: (q) => q.message },
-];
-
-function QuarantineList() {
-  const list = useResource('quarantine', () => api.quarantine(), 10_000);
-  const [older, setOlder] = useState<Quarantined[]>([]);
-  return (
-    <>
-      <ListTable list={list} columns={QUARANTINE_COLUMNS} rowKey={(q, i) => `${q.at}${i}`} empty="Nothing in quarantine" hint="Samples that break a rule come here with the reason, instead of into the history." extra={older} />
-      {list.data && <More next={list.data.next} read={(after) => api.quarantine(after)} onMore={(more) => setOlder([...older, ...more])} />}
-    </>
-  );
 }
 
 function LedgerView() {
