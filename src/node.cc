@@ -16,13 +16,16 @@
 #include "api/event_hub.h"
 #include "api/http_server.h"
 #include "api/routes.h"
+#include "api/routes_lineage.h"
 #include "api/webhook.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "contract_flow.h"
 #include "decision_flow.h"
 #include "decisions/notification.h"
 #include "edge_hub.h"
 #include "expiry.h"
+#include "lineage_flow.h"
 #include "live_updates.h"
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
@@ -99,6 +102,7 @@ struct Node::Parts {
   storage::Epoch epoch;
   std::unique_ptr<telemetry::PointLedger> ledger;
   std::unique_ptr<telemetry::QuarantineStore> quarantine;
+  std::unique_ptr<ContractFlow> contracts;
   std::unique_ptr<telemetry::LiveValues> live;
   std::unique_ptr<telemetry::FeatureEngine> features;
   std::unique_ptr<fleet::DeviceRegistry> devices;
@@ -114,6 +118,7 @@ struct Node::Parts {
   std::unique_ptr<ValueFlow> value;
   std::unique_ptr<EdgeHub> edge_hub;  // Outlives the pipeline, which calls it.
   std::unique_ptr<telemetry::Pipeline> pipeline;
+  std::unique_ptr<LineageFlow> lineage;
   api::EventHub events;
   api::Webhooks webhooks;
   std::unique_ptr<decisions::Notifier> notifier;
@@ -161,6 +166,8 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
                    storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
   ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
+  ASSIGN_OR_RETURN(contracts, ContractFlow::Open(settings.folder, *records, *clock, *quarantine,
+                                                 directory->snapshot()));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
   devices->Expect(*directory->snapshot(), clock->Now());
   ASSIGN_OR_RETURN(twins, fleet::Twins::Open(*records, *clock));
@@ -178,8 +185,9 @@ Status Node::Parts::OpenDecisions() {
   ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance, *audit));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
   expiry = std::make_unique<Expiry>(settings.retain_decisions, *clock, *alarms, *labels);
-  flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{*clock, *directory, *features, *scorer,
-                                                            *anomalies, *alarms, *provenance});
+  flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{
+      *clock, *directory, *features, *scorer, *anomalies, *alarms, *provenance,
+      [this](const things::Point& point) { return contracts->ContractOf(point); }});
   flow->Bind(settings.folder + "/models");
   ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history,
                                            *alarms, *provenance, *labels, *scorer, *models}));
@@ -208,7 +216,16 @@ Status Node::Parts::StartPipeline() {
   pipeline->Subscribe([this](const telemetry::Batch& batch) { features->Observe(batch); });
   ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *point_ids,
                                             *directory, *log, *pipeline, epoch.value}));
-  return pipeline->Start();
+  contracts->Attach(*pipeline);
+  ASSIGN_OR_RETURN(lineage, LineageFlow::Open(*records, {settings, *clock, *directory, *ledger,
+                                                         contracts->services().directory, [this] {
+                                                           return flow->ModelsJson(*models);
+                                                         }}));
+  if (!settings.lineage_url.empty())
+    lineage->lineage().SendTo(
+        [this](const Json& event) { webhooks.Send(settings.lineage_url, event); });
+  TRY(pipeline->Start());
+  return contracts->FinishReleases(*history);
 }
 
 // What the history's end says of an earlier life. Without it the node starts all the same.
@@ -288,6 +305,8 @@ void Node::Parts::MakeServices() {
   api::AddTrustRoutes(router, *services);
   api::AddIngestRoutes(router, *services);
   api::AddLiveRoutes(router, *services);
+  api::AddContractRoutes(router, *services, contracts->services());
+  api::AddLineageRoutes(router, lineage->lineage());
   api::AddHubRoutes(router, *services, edge_hub->services());
 }
 
@@ -319,6 +338,7 @@ void Node::Parts::Reload() {
     if (finding.is_error) LogWarn("keeps its old version: {}", finding.error.ToString());
   const auto snapshot = directory->snapshot();
   pipeline->SetSnapshot(snapshot);
+  contracts->Reload(snapshot);
   live->SetSnapshot(snapshot);
   devices->Expect(*snapshot, clock->Now());
   flow->Bind(settings.folder + "/models");
@@ -333,6 +353,7 @@ void Node::Parts::Housekeep() {
   expiry->Sweep();
   notifier->Sweep();
   features->Advance();
+  lineage->Sweep();
   if (const auto kept = devices->Flush(); !kept)
     LogSometimes(LogLevel::kWarn, "devices",
                  "device changes not stored: " + kept.error().ToString());
@@ -383,6 +404,7 @@ void Node::Stop() {
   if (p.http) p.http->Stop();
   p.edge_hub->Stop();
   p.pipeline->Stop();
+  p.lineage->Finish();
   if (const auto saved = p.anomalies->Save(); !saved)
     LogWarn("detectors: {}", saved.error().ToString());
   if (const auto flushed = p.quarantine->Flush(); !flushed)
@@ -411,5 +433,6 @@ Result<std::string> Node::MachineToken(const std::string& name, trust::Role role
 std::string Node::certificate_file() const { return parts_->edge_hub->certificate_file(); }
 
 const api::Services& Node::services() const { return *parts_->services; }
+LineageFlow& Node::lineage() { return *parts_->lineage; }
 
 }  // namespace penstock

@@ -15,6 +15,8 @@
 
 namespace penstock {
 
+class LineageFlow;
+
 struct NodeOptions {
   Settings settings;
   const Clock* clock = nullptr;  // Outlives the node.
@@ -41,6 +43,7 @@ class Node {
   // Of the TLS listener, for clients on this machine; "" without TLS.
   std::string certificate_file() const;
   const api::Services& services() const;
+  LineageFlow& lineage();  // For work with a beginning and an end: a replay.
 
  private:
   struct Parts;

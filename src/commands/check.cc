@@ -9,6 +9,7 @@
 #include "inference/scorer.h"
 #include "learning/anomaly_scorer.h"
 #include "telemetry/feature_engine.h"
+#include "things/contract_directory.h"
 #include "things/directory.h"
 #include "value/kpi_file.h"
 #include "value/usecase.h"
@@ -97,6 +98,13 @@ void CheckInstalled(const inference::Bindings& bindings, const std::string& repo
   }
 }
 
+void CheckContracts(const std::string& folder, const things::Snapshot& snapshot, Report* report) {
+  const auto versions = things::ContractVersionsInMemory();
+  const SystemClock clock;
+  things::ContractDirectory contracts(folder, *versions, clock);
+  for (auto& finding : contracts.Reload(snapshot)) report->findings.push_back(std::move(finding));
+}
+
 // Names of the things whose own file has a mistake, by the file's name.
 std::vector<std::string> BrokenThings(const Report& report) {
   constexpr std::string_view kSuffix = ".td.json";
@@ -134,13 +142,14 @@ Report CheckSite(std::string folder, std::string repository) {
   report.files += CountFiles(fs::path(folder) / "things", ".json");
   const auto snapshot = directory.snapshot();
   const auto broken = BrokenThings(report);
+  CheckContracts(folder, *snapshot, &report);
   const auto bindings = inference::ReadBindings(folder + "/models");
   CheckModels(bindings, *snapshot, &report);
   if (!repository.empty()) CheckInstalled(bindings, repository, &report);
   for (auto& error : value::CheckKpiFiles(folder, *snapshot)) report.Mistake(std::move(error));
   for (auto& error : value::CheckUseCaseFiles(folder, *snapshot)) report.Mistake(std::move(error));
   std::erase_if(report.findings, [&](const auto& finding) { return FollowsFrom(finding, broken); });
-  for (const char* sub : {"models", "kpis", "usecases"})
+  for (const char* sub : {"contracts", "models", "kpis", "usecases"})
     report.files += CountFiles(fs::path(folder) / sub, ".yaml");
   return report;
 }

@@ -42,6 +42,8 @@ void AddDoctor(CLI::App& app, Common& common, int* exit_code);
 void AddModel(CLI::App& app, Common& common, int* exit_code);
 void AddAudit(CLI::App& app, Common& common, int* exit_code);
 void AddDevice(CLI::App& app, Common& common, int* exit_code);
+void AddContract(CLI::App& app, Common& common, int* exit_code);
+void AddQuarantine(CLI::App& app, Common& common, int* exit_code);
 void AddCompletion(CLI::App& app, Common& common, int* exit_code);
 
 // Adds --site, --data and --json with their help.

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "commands/command.h"
 #include "things/contract_compat.h"
 #include "things/contract_directory.h"
@@ -316,6 +317,8 @@ Result<int> Resolve(const Common& common, const std::string& id, const char* wha
 
 template <typename Work>
 void Run(const Common& common, int* exit_code, const Work& work) {
+  // The findings are the output; what the rooms log on the way says the same in other words.
+  if (!common.verbose) SetLogLevel(LogLevel::kError);
   const Result<int> done = work();
   *exit_code = done ? *done : Fail(common, done.error());
 }

@@ -5,9 +5,11 @@
 // printed. With --thing the rows become samples of that thing of the site, by its Thing
 // Description, and go the whole way: quality, log, history, models, alarms.
 #include <algorithm>
+#include <set>
 
 #include "commands/command.h"
 #include "learning/replay.h"
+#include "lineage_flow.h"
 #include "node.h"
 #include "protocols/replay/replay.h"
 
@@ -81,6 +83,28 @@ Status Feed(const api::Services& services, ManualClock& clock, protocols::CsvRep
   }
 }
 
+// The file, into the products that its thing's points are of.
+Status TellLineage(Node& node, const std::string& file, const things::Thing& thing,
+                   uint64_t samples, Time end) {
+  const std::string name = file.substr(file.rfind('/') + 1);
+  std::set<std::string> products;
+  std::vector<std::string> paths;
+  for (const auto& property : thing.properties) {
+    products.insert(property.point.product);
+    paths.push_back(property.point.path());
+  }
+  Time begin = end;
+  ASSIGN_OR_RETURN(const auto coverage, node.services().history.CoverageOf(paths, Time(), end));
+  for (const auto& each : coverage)
+    if (each.count > 0) begin = std::min(begin, each.first);
+  telemetry::LineageRun run{"replay/" + name, "REPLAY", begin, end};
+  run.inputs.push_back({"file", name, "", {}});
+  for (const std::string& product : products)
+    run.outputs.push_back(node.lineage().Product(product));
+  run.facts = {{"samples", samples}, {"thing", thing.name}};
+  return node.lineage().TellOnce(std::move(run));
+}
+
 Result<Json> Through(const Common& common, const Options& options) {
   ASSIGN_OR_RETURN(NodeOptions node_options, [&]() -> Result<NodeOptions> {
     ASSIGN_OR_RETURN(Settings settings, SettingsOf(common));
@@ -102,6 +126,7 @@ Result<Json> Through(const Common& common, const Options& options) {
       protocols::CsvReplay::Open(options.file, *thing, replay_options, &services.quarantine));
   TRY(Feed(services, clock, *replay));
   const auto& report = replay->report();
+  TRY(TellLineage(*node, options.file, *thing, report.samples, clock.Now()));
   Json alarms = Json::array();
   ASSIGN_OR_RETURN(const auto raised,
                    services.alarms.List({.thing = options.thing, .limit = 1000}));

@@ -96,24 +96,19 @@ Json TimeSla(const char* property, Duration limit) {
   return {{"property", property}, {"value", ToMicros(Time(limit)) / 1000}, {"unit", "ms"}};
 }
 
+// The loosest freshness is the contract's own when every property has one (the tightest promise
+// counts); tighter ones name their elements.
 Json SlaOf(const std::string& object, const std::map<Duration, std::vector<std::string>>& fresh,
-           Duration retention) {
+           size_t properties, Duration retention) {
   Json list = Json::array();
-  size_t most = 0;  // The commonest freshness is the contract's own; exceptions name elements.
-  Duration common{0};
-  for (const auto& [limit, names] : fresh)
-    if (names.size() >= most) {
-      most = names.size();
-      common = limit;
-    }
+  size_t promised = 0;
+  for (const auto& [limit, names] : fresh) promised += names.size();
   for (const auto& [limit, names] : fresh) {
     Json entry = TimeSla("freshness", limit);
-    if (limit != common || fresh.size() > 1) {
-      std::string elements;
-      for (const std::string& name : names)
-        elements += (elements.empty() ? "" : ",") + object + "." + name;
-      entry["element"] = elements;
-    }
+    std::string elements;
+    for (const std::string& name : names)
+      elements += (elements.empty() ? "" : ",") + object + "." + name;
+    if (promised < properties || limit != fresh.rbegin()->first) entry["element"] = elements;
     list.push_back(std::move(entry));
   }
   if (retention.count() > 0) list.push_back(TimeSla("retention", retention));
@@ -236,13 +231,13 @@ Result<Json> ContractFromModel(const ThingModel& model, const ContractDefaults& 
     if (const Duration limit = FreshnessOf(property); limit.count() > 0)
       fresh[limit].push_back(name);
   }
+  Json sla = SlaOf(kind, fresh, properties.size(), defaults.retention);
   out["schema"] = Json::array({{{"name", kind},
                                 {"logicalType", "object"},
                                 {"physicalType", "parquet"},
                                 {"properties", std::move(properties)}}});
   out["schema"][0]["quality"] = Json::array(
       {{{"name", "anything at all"}, {"metric", "rowCount"}, {"mustBeGreaterThan", 0}}});
-  Json sla = SlaOf(kind, fresh, defaults.retention);
   if (!sla.empty()) out["slaProperties"] = std::move(sla);
   return out;
 }

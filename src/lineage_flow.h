@@ -1,0 +1,62 @@
+// What of the node's work is told as lineage, and when: once an interval, out of what the node
+// counts anyway (ledger, predictions, installed models), so that no sample costs anything for it.
+//
+// Thread rule: one thread (the node's housekeeping; Finish from Stop).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/site.h"
+#include "telemetry/ledger.h"
+#include "telemetry/lineage.h"
+#include "things/contract_directory.h"
+#include "things/directory.h"
+
+namespace penstock {
+
+class LineageFlow {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    things::Directory& directory;
+    const telemetry::PointLedger& ledger;
+    things::ContractDirectory& contracts;
+    std::function<Json()> models;  // As /models lists them.
+  };
+  // `records` and the parts must outlive it.
+  static Result<std::unique_ptr<LineageFlow>> Open(storage::Records& records, Parts parts);
+
+  // Tells what happened since the last time when settings.lineage_every has passed.
+  void Sweep();
+  void Finish();  // Tells what is left.
+  // One piece of work with a beginning and an end: a replay, a backup.
+  Status TellOnce(telemetry::LineageRun run);
+
+  telemetry::Lineage& lineage() { return *lineage_; }
+  telemetry::LineageDataset Product(const std::string& name) const;
+
+ private:
+  explicit LineageFlow(Parts parts) : parts_(std::move(parts)) {}
+  void Tell();
+  void AddIngestion(const things::Snapshot& snapshot);
+  void AddModel(const Json& model, const things::Snapshot& snapshot);
+  void AddRetention(const things::Snapshot& snapshot);
+  uint64_t Since(const std::string& flow, uint64_t count);
+
+  const Parts parts_;
+  std::unique_ptr<telemetry::Lineage> lineage_;
+  std::chrono::steady_clock::time_point next_{};
+  Time told_until_{};
+  // Of the round in hand.
+  Time now_{};
+  std::vector<telemetry::LineageRun> runs_;
+  std::map<std::string, uint64_t> counts_;
+};
+
+}  // namespace penstock
