@@ -137,7 +137,8 @@ TEST_F(ContractDirectoryTest, HoldsTheContractAgainstTheThings) {
   EXPECT_TRUE(findings[0].is_error);
   EXPECT_NE(findings[0].error.message.find("pump-7/pressure"), std::string::npos);
   EXPECT_EQ(directory->set()->Find("pump"), nullptr);
-  Write(Replace(Generated(), "name: pressure", "name: presure"));
+  Write(Replace(Replace(Generated(), "name: pressure", "name: presure"), "pump.pressure",
+                "pump.presure"));
   findings = directory->Reload(*Plant());
   ASSERT_FALSE(findings.empty());
   EXPECT_NE(findings[0].error.fix.find("pressure"), std::string::npos);
