@@ -221,7 +221,14 @@ const GET = [
     const [from, to, width] = [Date.parse(q.get('from')), Date.parse(q.get('to')), Number(q.get('width'))];
     return { path: p.path, unit: p.unit, from: iso(from), to: iso(to), width, ...(q.get('of') === 'rms' ? { of: 'rms' } : {}), normal_low: p.normal_low, normal_high: p.normal_high, points: trendRows(p, from, Math.min(to, plantNow()), width, start, wear) };
   }],
-  [/^\/quarantine$/, () => list(Array.from({ length: 14 }, (_, i) => ({ at: iso(plantNow() - i * 11 * 60_000), source: i % 3 ? 'mqtt line-1/filler-1/state' : 'modbus 127.0.0.1:15020/1', point: i % 3 ? 'filler-1/rate' : 'pump-7/discharge_pressure', rule: i % 3 ? 'range' : 'rate_of_change', value: i % 3 ? 4096 : 15.9, message: i % 3 ? '4096 /min is above the maximum 600' : '9.7 bar in 1 s, at most 2 bar/s' })))],
+  [/^\/quarantine$/, () => list(Array.from({ length: 14 }, (_, i) => ({ id: i + 1, state: i < 3 ? 'open' : 'noted', releasable: i < 3, source_time: iso(plantNow()), samples: 1, contract: 'filler@1.0.0', at: iso(plantNow() - i * 11 * 60_000), source: i % 3 ? 'mqtt line-1/filler-1/state' : 'modbus 127.0.0.1:15020/1', point: i % 3 ? 'filler-1/rate' : 'pump-7/discharge_pressure', rule: i % 3 ? 'range' : 'rate_of_change', value: i % 3 ? 4096 : 15.9, message: i % 3 ? '4096 /min is above the maximum 600' : '9.7 bar in 1 s, at most 2 bar/s' })))],
+  [/^\/products$/, () => list(products())],
+  [/^\/products\/([^/]+)$/, ({ m }) => productDetail(m[1])],
+  [/^\/access-requests$/, ({ q }) => list(requests.filter((r) => !q.get('product') || r.product === q.get('product')))],
+  [/^\/contracts$/, () => list(products().map((p) => contractOf(p.name)))],
+  [/^\/contracts\/([^/]+)$/, ({ m }) => ({ ...contractOf(m[1]), document: { apiVersion: 'v3.1.0', id: m[1] }, field_list: fieldsOf(m[1]).map((f) => ({ ...f, minimum: 0, maximum: 100, required: true, personal_data: [], freshness: '10min', rules: [{ metric: 'nullValues', name: 'no gaps', rule: 'mustBeLessThan 5 percent', per_sample: false }] })) })],
+  [/^\/contracts\/([^/]+)\/versions$/, ({ m }) => list([{ version: '1.2.0', accepted_at: iso(start), digest: 'sha256:00', applied: [], changes: null }].filter(() => m[1]))],
+  [/^\/contracts\/([^/]+)\/compliance$/, ({ m }) => ({ contract: `${m[1]}@1.2.0`, from: iso(plantNow() - 24 * HOUR), to: iso(plantNow()), points: 3, kept: false, promises: fieldsOf(m[1]).map((f, i) => ({ kind: 'freshness', name: 'freshness', point: f.points[0], promised: 600, measured: i === 0 ? 4000 : 1, unit: 's', state: i === 0 ? 'broken' : 'kept', severity: 'error' })), violations: [] })],
   [/^\/ledger$/, () => ({ produced: 1_804_512, stored: 1_804_492, quarantined: 14, pending: 6, gap: 0 })],
   [/^\/devices$/, () => list(things.map((t, i) => ({ name: t.name, protocol: t.protocols[0], address: ['127.0.0.1:15020/1', 'opc.tcp://127.0.0.1:14840', 'line-1/filler-1', 'line-1/energy-meter-1', 'line-1/weather-1'][i], state: i === 4 ? 'retrying' : 'connected', since: iso(start - 2 * HOUR), last_seen: iso(plantNow() - 1000), samples: 90_000 + i * 1234, errors: i === 4 ? 3 : 0, last_error: i === 4 ? 'connection closed by the client: keep-alive exceeded' : null, restarts: 0 })))],
   [/^\/alarms$/, ({ q }) => list(alarms.filter((a) => (q.get('state') !== 'open' || a.state !== 'normal' || !a.verdict) && (!q.get('thing') || a.thing === q.get('thing'))).sort((a, b) => b.raised.localeCompare(a.raised)))],
@@ -258,6 +265,24 @@ const GET = [
   [/^\/tokens$/, () => list(tokens)],
 ];
 
+// Data products: one per kind of thing; the weather's is on request.
+const requests = [{ id: 1, product: 'weather', principal: 'token:forecast', purpose: 'forecast of the cooling load', personal: false, asked: iso(start - HOUR), state: 'open', decided_by: null, note: '', decided: null, expires: null, may_decide: true }];
+const kindOf = (thing) => thing.model.split('@')[0];
+const products = () => things.map((t) => ({ name: kindOf(t), title: t.title, domain: 'filling', owner: 'plant-manager', team: 'line 1', description: `What ${t.title} measures.`, contract: { id: kindOf(t), version: '1.2.0', status: 'active' }, model: t.model, classification: 'internal', access: t.name === 'weather-1' ? 'request' : 'open', may_read: true, personal: true, owned: true, retention_s: 7_776_000, promised_freshness_s: 600, freshness_s: t.name === 'weather-1' ? 4000 : 0.4, first: iso(start - 200 * HOUR), last: iso(plantNow()), rows: 18_000_000, bytes: 34_000_000, files: 12, points: points.filter((p) => p.thing === t.name).length, things: [t.name] }));
+const productOf = (name) => {
+  const found = products().find((p) => p.name === name);
+  if (!found) throw new Refusal(404, 'Data product unknown', name, 'GET /api/v1/products lists them');
+  return found;
+};
+const fieldsOf = (name) => points.filter((p) => productOf(name).things.includes(p.thing)).map((p) => ({ name: p.property, title: p.title, description: '', unit: p.unit, type: p.type, sample_rate_hz: p.sample_rate_hz ?? null, classification: 'internal', withheld: false, points: [p.path] }));
+const productDetail = (name) => ({ ...productOf(name), fields: fieldsOf(name), readers: [], sample: fieldsOf(name).map((f) => ({ point: f.points[0], time: iso(plantNow()), value: 6.2, quality: 'Good' })), deleted: null, my_request: null });
+const contractOf = (id) => ({ id, version: '1.2.0', name: productOf(id).title, status: 'active', domain: 'filling', purpose: '', team: 'line 1', owner: 'plant-manager', thing_model: productOf(id).model, classification: 'internal', file: `contracts/${id}.odcs.yaml`, fields: fieldsOf(id).length, points: fieldsOf(id).length });
+function decide(id, change) {
+  const found = requests.find((r) => r.id === Number(id));
+  if (!found) throw new Refusal(404, 'No such request', id, '');
+  return Object.assign(found, change);
+}
+
 function alarmOf(id) {
   const alarm = alarms.find((a) => a.id === id);
   if (!alarm) throw new Refusal(404, 'Alarm unknown', id, 'GET /api/v1/alarms?state=all lists every alarm');
@@ -265,6 +290,14 @@ function alarmOf(id) {
 }
 
 const POST = [
+  [/^\/products\/([^/]+)\/access-requests$/, ({ m, b, u }) => (requests.push({ ...requests[0], id: requests.length + 1, product: m[1], principal: u.name, purpose: b.purpose, state: 'open' }), requests.at(-1))],
+  [/^\/access-requests\/(\d+)\/grant$/, ({ m, u }) => decide(m[1], { state: 'granted', decided_by: u.name, expires: iso(plantNow() + 90 * 24 * HOUR) })],
+  [/^\/access-requests\/(\d+)\/deny$/, ({ m, u }) => decide(m[1], { state: 'denied', decided_by: u.name })],
+  [/^\/sql$/, ({ b }) => {
+    const wrong = /FROM\s+(?!")(\w+)s\b/.exec(b.sql);
+    if (wrong) throw new Refusal(404, 'Not found', `line 1, column ${wrong.index + 6}: no such table: ${wrong[1]}s`, `did you mean "${wrong[1]}"?`);
+    return { columns: [{ name: 'point', type: 'text' }, { name: 'samples', type: 'integer' }, { name: 'mean', type: 'double' }, { name: 'newest', type: 'timestamp' }], rows: points.slice(0, 12).map((p, i) => [p.path, 1000 + i, 6.25 + i, iso(plantNow())]), row_count: 12, truncated: false, elapsed_ms: 31.4 };
+  }],
   [/^\/alarms\/([^/]+)\/acknowledge$/, ({ m, u }) => change(alarmOf(m[1]), { state: 'active_acknowledged', acknowledged_at: iso(plantNow()), acknowledged_by: u.name })],
   [/^\/alarms\/([^/]+)\/shelve$/, ({ m, b }) => change(alarmOf(m[1]), { state: 'shelved', shelved_until: iso(plantNow() + parseInt(b.for, 10) * HOUR) })],
   [/^\/alarms\/([^/]+)\/unshelve$/, ({ m }) => change(alarmOf(m[1]), { state: 'active_acknowledged', shelved_until: null })],

@@ -43,7 +43,7 @@ export function snippets(origin: string, product: string): Snippet[] {
     },
     {
       title: 'DuckDB',
-      text: `import duckdb, urllib.request as web\nweb.install_opener(opener := web.build_opener()); opener.addheaders = [("Authorization", "Bearer TOKEN")]\nduckdb.sql(f"SELECT point, avg(value) FROM '{web.urlretrieve("${data}", "${product}.parquet")[0]}' GROUP BY point")`,
+      text: `import duckdb, requests\nopen("${product}.parquet", "wb").write(requests.get("${data}", headers={"Authorization": "Bearer TOKEN"}).content)\nprint(duckdb.sql("SELECT point, avg(value) FROM '${product}.parquet' GROUP BY point"))`,
     },
     {
       title: 'SQL',

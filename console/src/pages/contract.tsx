@@ -20,7 +20,7 @@ function Promises({ compliance }: { compliance: Compliance }) {
         <b>{compliance.kept ? '✓ All that was measured is kept' : `✕ ${broken} of ${promises.length} broken`}</b>
       </p>
       {promises.length > 0 && (
-        <table>
+        <table className="fields">
           <thead>
             <tr>
               <th scope="col">Promise</th>
@@ -55,7 +55,7 @@ function Fields({ fields }: { fields: ContractField[] }) {
   return (
     <div className="panel scroll">
       <h2>Fields</h2>
-      <table>
+      <table className="fields">
         <thead>
           <tr>
             <th scope="col">Field</th>

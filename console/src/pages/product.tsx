@@ -58,7 +58,7 @@ function Field({ field, last }: { field: ProductField; last: ProductDetail['samp
         {field.name}
         {field.description && <span className="soft field-text">{field.description}</span>}
       </th>
-      <td className="whole">{unitText(field.unit) || '1'}</td>
+      <td className="whole">{unitText(field.unit)}</td>
       <td className="whole">{field.type === 'waveform' ? `waveform, ${formatCount(field.sample_rate_hz)} Hz` : field.type}</td>
       <td>{field.withheld ? <b>{field.classification}, withheld from you</b> : field.classification}</td>
       <td className="num">{formatCount(field.points.length)}</td>
@@ -72,7 +72,7 @@ function Schema({ product }: { product: ProductDetail }) {
   return (
     <div className="panel scroll">
       <h2>Fields</h2>
-      <table>
+      <table className="fields">
         <thead>
           <tr>
             <th scope="col">Field</th>
