@@ -1,5 +1,6 @@
-// One State per point in a dense array: the hot path touches one cache line or two per sample and
-// allocates nothing.
+// The usual sample (its time advances, its point has neither a rate nor a flat-line rule, its value
+// is a number) is judged with one cache line of its point and two lines written: its newest times
+// and its place among the recent rows. It allocates nothing. Everything else takes the long way.
 //
 // What the rules compare with: rate of change with the last sample that was not bad (a spike does
 // not make its good successor look steep), a flat line with the first of the equal values.
@@ -18,6 +19,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace penstock::telemetry {
 namespace {
@@ -60,35 +62,40 @@ double BurstKey(const Batch& batch, size_t begin, size_t end) {
 
 }  // namespace
 
-// The slot of the fingerprint, or the free one where it would be.
-size_t RecentRows::Find(const Slots& slots, uint64_t fingerprint) {
+uint64_t* RecentRows::Generation::Find(uint64_t fingerprint) {
   size_t at = (fingerprint >> 32) % kSlots;
   while (slots[at] != kNothing && slots[at] != fingerprint) at = (at + 1) % kSlots;
-  return at;
+  return &slots[at];
 }
 
-bool RecentRows::Has(uint64_t fingerprint) const {
-  for (const Slots* slots : {&now_, &before_})
-    if (!slots->empty() && (*slots)[Find(*slots, fingerprint)] == fingerprint) return true;
+void RecentRows::Generation::Index() {
+  if (slots.empty()) slots.assign(kSlots, kNothing);
+  for (; indexed < list.size(); ++indexed) *Find(list[indexed]) = list[indexed];
+}
+
+void RecentRows::Turn() {
+  std::swap(now_, before_);
+  now_.list.clear();
+  now_.list.reserve(kRows);
+  now_.indexed = 0;
+  if (!now_.slots.empty()) std::ranges::fill(now_.slots, kNothing);
+}
+
+bool RecentRows::Has(uint64_t fingerprint) {
+  for (Generation* generation : {&now_, &before_}) {
+    if (generation->list.empty()) continue;
+    generation->Index();
+    if (*generation->Find(fingerprint) == fingerprint) return true;
+  }
   return false;
 }
 
-void RecentRows::Add(uint64_t fingerprint) {
-  if (count_ == kRows || now_.empty()) {
-    before_.swap(now_);
-    now_.assign(kSlots, kNothing);
-    count_ = 0;
-  }
-  uint64_t& slot = now_[Find(now_, fingerprint)];
-  if (slot == kNothing) ++count_;
-  slot = fingerprint;
-}
-
 void RecentRows::Remove(uint64_t fingerprint) {
-  for (Slots* slots : {&now_, &before_}) {
-    if (slots->empty()) continue;
-    uint64_t& slot = (*slots)[Find(*slots, fingerprint)];
-    if (slot == fingerprint) slot = kGone;
+  for (Generation* generation : {&now_, &before_}) {
+    if (generation->list.empty()) continue;
+    generation->Index();
+    uint64_t* slot = generation->Find(fingerprint);
+    if (*slot == fingerprint) *slot = kGone;
   }
 }
 
@@ -111,16 +118,35 @@ size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz, size_t 
 
 void QualityMarker::SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
+  if (!snapshot_->by_id.empty()) HotOf(PointId{static_cast<uint32_t>(snapshot_->by_id.size() - 1)});
+  for (size_t i = 0; i < hot_.size(); ++i) {
+    Hot& hot = hot_[i];
+    const things::Point* point = PointOf(PointId{static_cast<uint32_t>(i)});
+    hot.flags = 0;
+    if (point == nullptr) continue;
+    const things::QualityRules& rules = point->quality;
+    hot.flags = kKnown;
+    if (point->type == things::ValueType::kWaveform) hot.flags |= kWaveform;
+    if (rules.max_rate_per_s || rules.flat_after) hot.flags |= kRuled;
+    if (rules.stale_after) hot.flags |= kMayBeStale;
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    hot.minimum = rules.minimum.value_or(-kInfinity);
+    hot.maximum = rules.maximum.value_or(kInfinity);
+    hot.skew = rules.max_clock_skew.value_or(kDefaultClockSkew);
+  }
 }
 
 const things::Point* QualityMarker::PointOf(PointId id) const {
   return snapshot_ == nullptr ? nullptr : snapshot_->FindPoint(id);
 }
 
-QualityMarker::State& QualityMarker::StateOf(PointId id) {
-  if (states_.size() <= id.value)
-    states_.resize(std::max<size_t>(id.value + 1, states_.size() * 2));
-  return states_[id.value];
+QualityMarker::Hot& QualityMarker::HotOf(PointId id) {
+  if (hot_.size() <= id.value) {
+    hot_.resize(id.value + 1);
+    recent_.resize(hot_.size());
+    flat_.resize(hot_.size());
+  }
+  return hot_[id.value];
 }
 
 QualityMarker::Fate QualityMarker::Quarantine(const Batch& batch, size_t row,
@@ -136,14 +162,38 @@ QualityMarker::Fate QualityMarker::Quarantine(const Batch& batch, size_t row,
   return Fate::kQuarantine;
 }
 
-void QualityMarker::Remember(State& state, PointId id, Time source, Time ingest, double value) {
+inline void QualityMarker::Remember(Hot& hot, PointId id, Time source, Time ingest, double value) {
   recent_rows_.Add(FingerprintOf(id, source, value));
-  state.recent[state.recent_next] = {source, value};
-  state.recent_next = static_cast<uint8_t>((state.recent_next + 1) % state.recent.size());
-  state.recent_count =
-      static_cast<uint8_t>(std::min<size_t>(state.recent_count + 1, state.recent.size()));
-  state.last_ingest = std::max(state.last_ingest, ingest);
-  state.stale = false;
+  Recent& recent = recent_[id.value];
+  recent[hot.recent_next] = {source, value};
+  hot.recent_next = static_cast<uint8_t>((hot.recent_next + 1) % recent.size());
+  hot.recent_count = static_cast<uint8_t>(std::min<size_t>(hot.recent_count + 1U, recent.size()));
+  hot.last_ingest = std::max(hot.last_ingest, ingest);
+  hot.stale = false;
+}
+
+// The whole judgement of a sample about which nothing is unusual; else the long way.
+inline QualityMarker::Fate QualityMarker::JudgeUsual(const Batch& batch, size_t row,
+                                                     Quality& quality) {
+  const PointId id = batch.point[row];
+  Hot& hot = hot_[id.value];
+  const Time time = batch.source_time[row], ingest = batch.ingest_time[row];
+  const double value = batch.value[row];
+  const bool usual = (hot.flags & kRuled) == 0 && time > hot.newest && time - ingest <= hot.skew &&
+                     value >= hot.minimum && value <= hot.maximum && std::isfinite(value);
+  if (!usual) {
+    const things::Point* point = PointOf(id);
+    const Fate fate = JudgeAdmission(batch, row, point);
+    return fate == Fate::kKeep ? JudgeSample(batch, row, *point, quality) : fate;
+  }
+  hot.newest = time;
+  if (!IsBad(quality) && (!hot.has_last || time > hot.last_time)) {
+    hot.last_time = time;
+    hot.last_value = value;
+    hot.has_last = true;
+  }
+  Remember(hot, id, time, ingest, value);
+  return Fate::kKeep;
 }
 
 // What keeps a row from being a sample, or kKeep. For a burst: of its first row.
@@ -173,43 +223,44 @@ QualityMarker::Fate QualityMarker::JudgeAdmission(const Batch& batch, size_t row
 
 QualityMarker::Fate QualityMarker::JudgeSample(const Batch& batch, size_t row,
                                                const things::Point& point, Quality& quality) {
-  State& state = StateOf(point.id);
+  Hot& hot = HotOf(point.id);
   const Time time = batch.source_time[row];
   const double value = batch.value[row];
-  if (time <= state.newest) {
-    for (size_t i = 0; i < state.recent_count; ++i) {
-      if (state.recent[i].time != time) continue;
-      if (state.recent[i].value == value) return Fate::kDuplicate;
+  if (time <= hot.newest) {
+    const Recent& recent = recent_[point.id.value];
+    for (size_t i = 0; i < hot.recent_count; ++i) {
+      if (recent[i].time != time) continue;
+      if (recent[i].value == value) return Fate::kDuplicate;
       Worsen(quality, kUncertainSubNormal);
     }
     if (recent_rows_.Has(FingerprintOf(point.id, time, value))) return Fate::kDuplicate;
   }
   const things::QualityRules& rules = point.quality;
   Worsen(quality, RangeQuality(value, rules));
-  if (rules.max_rate_per_s && state.has_last && time > state.last_time) {
-    const double rate = std::abs(value - state.last_value) / ToSeconds(time - state.last_time);
+  if (rules.max_rate_per_s && hot.has_last && time > hot.last_time) {
+    const double rate = std::abs(value - hot.last_value) / ToSeconds(time - hot.last_time);
     if (rate > *rules.max_rate_per_s) Worsen(quality, kUncertainSubNormal);
   }
-  if (rules.flat_after)
-    JudgeFlat(state, time, std::abs(value - state.flat_value) <= rules.flat_tolerance, value,
+  if (rules.flat_after) {
+    Flat& flat = flat_[point.id.value];
+    JudgeFlat(flat, time, std::abs(value - flat.value) <= rules.flat_tolerance, value,
               *rules.flat_after, quality);
-  if (!IsBad(quality) && (!state.has_last || time > state.last_time)) {
-    state.last_time = time;
-    state.last_value = value;
-    state.has_last = true;
   }
-  state.newest = std::max(state.newest, time);
-  Remember(state, point.id, time, batch.ingest_time[row], value);
+  if (!IsBad(quality) && (!hot.has_last || time > hot.last_time)) {
+    hot.last_time = time;
+    hot.last_value = value;
+    hot.has_last = true;
+  }
+  hot.newest = std::max(hot.newest, time);
+  Remember(hot, point.id, time, batch.ingest_time[row], value);
   return Fate::kKeep;
 }
 
-void QualityMarker::JudgeFlat(State& state, Time time, bool same, double value, Duration after,
+void QualityMarker::JudgeFlat(Flat& flat, Time time, bool same, double value, Duration after,
                               Quality& quality) {
-  if (!state.has_flat || !same) {
-    state.has_flat = true;
-    state.flat_since = time;
-    state.flat_value = value;
-  } else if (time - state.flat_since >= after) {
+  if (!flat.has || !same) {
+    flat = {true, time, value};
+  } else if (time - flat.since >= after) {
     Worsen(quality, kBadSensorFailure);
   }
 }
@@ -224,7 +275,7 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
               fates_.begin() + static_cast<ptrdiff_t>(end), Fate::kQuarantine);
     return;
   }
-  State& state = StateOf(point.id);
+  Hot& hot = HotOf(point.id);
   const things::QualityRules& rules = point.quality;
   const Time time = batch.source_time[begin];
   Quality quality = kGood;
@@ -236,9 +287,10 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   }
   const double key = BurstKey(batch, begin, end);
   bool again = recent_rows_.Has(FingerprintOf(point.id, time, key));
-  for (size_t i = 0; i < state.recent_count; ++i) {
-    if (state.recent[i].time != time) continue;
-    again = again || state.recent[i].value == key;
+  const Recent& recent = recent_[point.id.value];
+  for (size_t i = 0; i < hot.recent_count; ++i) {
+    if (recent[i].time != time) continue;
+    again = again || recent[i].value == key;
     Worsen(quality, kUncertainSubNormal);
   }
   if (again) {
@@ -249,33 +301,38 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   Worsen(quality, RangeQuality(low, rules));
   Worsen(quality, RangeQuality(high, rules));
   if (rules.flat_after) {
-    const bool same = high - low <= rules.flat_tolerance || key == state.flat_value;
-    JudgeFlat(state, time, same, key, *rules.flat_after, quality);
+    Flat& flat = flat_[point.id.value];
+    const bool same = high - low <= rules.flat_tolerance || key == flat.value;
+    JudgeFlat(flat, time, same, key, *rules.flat_after, quality);
   }
   std::fill(batch.quality.begin() + static_cast<ptrdiff_t>(begin),
             batch.quality.begin() + static_cast<ptrdiff_t>(end), quality);
-  state.newest = std::max(state.newest, batch.source_time[end - 1]);
-  state.last_value = batch.value[end - 1];
-  state.has_last = true;
-  Remember(state, point.id, time, batch.ingest_time[end - 1], key);
+  hot.newest = std::max(hot.newest, batch.source_time[end - 1]);
+  hot.last_value = batch.value[end - 1];
+  hot.has_last = true;
+  Remember(hot, point.id, time, batch.ingest_time[end - 1], key);
 }
 
 MarkOutcome QualityMarker::Mark(Batch& batch) {
   fates_.assign(batch.size(), Fate::kKeep);
+  bool all_kept = true;
   for (size_t begin = 0; begin < batch.size();) {
-    const things::Point* point = PointOf(batch.point[begin]);
-    if (point != nullptr && point->type == things::ValueType::kWaveform) {
-      const size_t end = BurstEnd(batch, begin, point->sample_rate_hz);
-      JudgeBurst(batch, begin, end, *point);
+    const PointId id = batch.point[begin];
+    const uint8_t flags = id.value < hot_.size() ? hot_[id.value].flags : uint8_t{0};
+    if ((flags & kWaveform) != 0) {
+      const things::Point& point = *PointOf(id);
+      const size_t end = BurstEnd(batch, begin, point.sample_rate_hz);
+      JudgeBurst(batch, begin, end, point);
+      all_kept = all_kept && fates_[begin] == Fate::kKeep;
       begin = end;
       continue;
     }
-    fates_[begin] = JudgeAdmission(batch, begin, point);
-    if (fates_[begin] == Fate::kKeep)
-      fates_[begin] = JudgeSample(batch, begin, *point, batch.quality[begin]);
+    fates_[begin] = flags == 0 ? JudgeAdmission(batch, begin, nullptr)
+                               : JudgeUsual(batch, begin, batch.quality[begin]);
+    all_kept = all_kept && fates_[begin] == Fate::kKeep;
     ++begin;
   }
-  return Compact(batch);
+  return all_kept ? MarkOutcome() : Compact(batch);
 }
 
 MarkOutcome QualityMarker::Compact(Batch& batch) const {
@@ -303,17 +360,16 @@ MarkOutcome QualityMarker::Compact(Batch& batch) const {
 }
 
 void QualityMarker::Sweep(Time now, Batch& out) {
-  for (size_t i = 0; i < states_.size(); ++i) {
-    State& state = states_[i];
-    if (!state.has_last || state.stale) continue;
+  for (size_t i = 0; i < hot_.size(); ++i) {
+    Hot& hot = hot_[i];
+    if ((hot.flags & kMayBeStale) == 0 || !hot.has_last || hot.stale) continue;
     const PointId id{static_cast<uint32_t>(i)};
     const things::Point* point = PointOf(id);
-    if (point == nullptr || !point->quality.stale_after) continue;
-    if (now - state.last_ingest <= *point->quality.stale_after) continue;
-    state.stale = true;
+    if (now - hot.last_ingest <= *point->quality.stale_after) continue;
+    hot.stale = true;
     // A lone sample would be no burst: a silent waveform is seen by its missing features.
     if (point->type == things::ValueType::kWaveform) continue;
-    out.Add(id, now, now, state.last_value, kUncertainLastUsableValue);
+    out.Add(id, now, now, hot.last_value, kUncertainLastUsableValue);
   }
 }
 
@@ -333,26 +389,26 @@ void QualityMarker::ForEachRow(const Batch& batch, const Visit& visit) const {
 
 void QualityMarker::Prime(const Batch& batch) {
   ForEachRow(batch, [&](const things::Point& point, size_t begin, size_t end, double key) {
-    State& state = StateOf(point.id);
+    Hot& hot = HotOf(point.id);
     const Time time = batch.source_time[begin];
-    if (!IsBad(batch.quality[begin]) && (!state.has_last || time > state.last_time)) {
-      state.last_time = time;
-      state.last_value = batch.value[end - 1];
-      state.has_last = true;
+    if (!IsBad(batch.quality[begin]) && (!hot.has_last || time > hot.last_time)) {
+      hot.last_time = time;
+      hot.last_value = batch.value[end - 1];
+      hot.has_last = true;
     }
-    state.newest = std::max(state.newest, batch.source_time[end - 1]);
-    const bool same =
-        state.has_flat && std::abs(key - state.flat_value) <= point.quality.flat_tolerance;
+    hot.newest = std::max(hot.newest, batch.source_time[end - 1]);
+    Flat& flat = flat_[point.id.value];
+    const bool same = flat.has && std::abs(key - flat.value) <= point.quality.flat_tolerance;
     Quality ignored = kGood;
-    JudgeFlat(state, time, same, key, Duration::max(), ignored);
-    Remember(state, point.id, time, batch.ingest_time[end - 1], key);
+    JudgeFlat(flat, time, same, key, Duration::max(), ignored);
+    Remember(hot, point.id, time, batch.ingest_time[end - 1], key);
   });
 }
 
 void QualityMarker::Forget(const Batch& batch) {
   ForEachRow(batch, [&](const things::Point& point, size_t begin, size_t, double key) {
-    State& state = StateOf(point.id);
-    state.recent_count = state.recent_next = 0;
+    Hot& hot = HotOf(point.id);
+    hot.recent_count = hot.recent_next = 0;
     recent_rows_.Remove(FingerprintOf(point.id, batch.source_time[begin], key));
   });
 }

@@ -19,23 +19,32 @@
 namespace penstock::telemetry {
 
 // Knows the latest rows of all points again, by fingerprints in two generations: at least kRows of
-// them, at most twice as many.
+// them, at most twice as many. To add one is to append it to a list; the index that finds them is
+// made when somebody asks, which happens only when time does not advance.
 class RecentRows {
  public:
   static constexpr size_t kRows = 1 << 16;
 
-  bool Has(uint64_t fingerprint) const;
-  void Add(uint64_t fingerprint);
+  bool Has(uint64_t fingerprint);
+  void Add(uint64_t fingerprint) {
+    if (now_.list.size() >= kRows) Turn();
+    now_.list.push_back(fingerprint);
+  }
   void Remove(uint64_t fingerprint);
 
  private:
   static constexpr size_t kSlots = 2 * kRows;
-  using Slots = std::vector<uint64_t>;  // Open addressing; kNothing, kGone or a fingerprint.
   static constexpr uint64_t kNothing = 0, kGone = 1;
-  static size_t Find(const Slots& slots, uint64_t fingerprint);
+  struct Generation {
+    std::vector<uint64_t> list;
+    std::vector<uint64_t> slots;  // Open addressing; kNothing, kGone or a fingerprint. Or empty.
+    size_t indexed = 0;           // So many of the list are in the slots.
+    void Index();
+    uint64_t* Find(uint64_t fingerprint);  // Its slot, or the free one where it would be.
+  };
+  void Turn();
 
-  Slots now_, before_;  // Empty until needed.
-  size_t count_ = 0;    // Taken slots of now_.
+  Generation now_, before_;
 };
 
 // The rows that are not in the batch any more, by their points.
@@ -66,38 +75,51 @@ class QualityMarker {
   void Forget(const Batch& batch);
 
  private:
-  // What is known of one point. 8 recent rows (for a waveform: bursts, by hash) find redelivered
-  // ones, whatever other points have sent meanwhile.
+  // What the loop needs of one point when all is as usual, in one cache line.
+  struct Hot {
+    Time newest{}, last_time{}, last_ingest{};
+    double last_value = 0;
+    double minimum = 0, maximum = 0;
+    Duration skew{};  // Allowed ahead of us.
+    uint8_t flags = 0;
+    bool has_last = false, stale = false;
+    uint8_t recent_count = 0, recent_next = 0;
+  };
+  static constexpr uint8_t kKnown = 1, kWaveform = 2, kRuled = 4, kMayBeStale = 8;
+  // 8 recent rows (for a waveform: bursts, by hash) find redelivered ones, whatever other points
+  // have sent meanwhile.
   struct Seen {
     Time time;
     double value;
   };
-  struct State {
-    std::array<Seen, 8> recent{};
-    uint8_t recent_count = 0, recent_next = 0;
-    bool has_last = false, has_flat = false, stale = false;
-    Time newest{}, last_time{}, flat_since{}, last_ingest{};
-    double last_value = 0, flat_value = 0;
+  using Recent = std::array<Seen, 8>;
+  struct Flat {
+    bool has = false;
+    Time since{};
+    double value = 0;
   };
   enum class Fate : uint8_t { kKeep, kDuplicate, kQuarantine };
 
   const things::Point* PointOf(PointId id) const;
-  State& StateOf(PointId id);
+  Hot& HotOf(PointId id);
+  Fate JudgeUsual(const Batch& batch, size_t row, Quality& quality);
   Fate JudgeAdmission(const Batch& batch, size_t row, const things::Point* point);
   Fate JudgeSample(const Batch& batch, size_t row, const things::Point& point, Quality& quality);
   void JudgeBurst(Batch& batch, size_t begin, size_t end, const things::Point& point);
-  static void JudgeFlat(State& state, Time time, bool same, double value, Duration after,
+  static void JudgeFlat(Flat& flat, Time time, bool same, double value, Duration after,
                         Quality& quality);
   Fate Quarantine(const Batch& batch, size_t row, const things::Point* point, const char* rule,
                   std::string message);
-  void Remember(State& state, PointId id, Time source, Time ingest, double value);
+  void Remember(Hot& hot, PointId id, Time source, Time ingest, double value);
   template <typename Visit>
   void ForEachRow(const Batch& batch, const Visit& visit) const;
   MarkOutcome Compact(Batch& batch) const;
 
   QuarantineSink& quarantine_;
   std::shared_ptr<const things::Snapshot> snapshot_;
-  std::vector<State> states_;  // By PointId.
+  std::vector<Hot> hot_;  // These three by PointId.
+  std::vector<Recent> recent_;
+  std::vector<Flat> flat_;
   RecentRows recent_rows_;
   std::vector<Fate> fates_;  // Of the rows of the batch in hand.
 };
