@@ -87,6 +87,7 @@ function Points() {
 const PRODUCT_COLUMNS: Column<Product>[] = [
   {
     title: 'Product',
+    whole: true,
     show: (p) => (
       <>
         <Link href={productHref(p.name)}>
@@ -96,8 +97,8 @@ const PRODUCT_COLUMNS: Column<Product>[] = [
       </>
     ),
   },
-  { title: 'Domain', show: (p) => p.domain ?? 'not said' },
-  { title: 'Owner', show: (p) => p.owner ?? p.team ?? 'nobody yet' },
+  { title: 'Domain', whole: true, show: (p) => p.domain ?? 'not said' },
+  { title: 'Owner', whole: true, show: (p) => p.owner ?? p.team ?? 'nobody yet' },
   { title: 'Newest', whole: true, show: (p) => freshnessText(p) },
   { title: 'Contract', whole: true, show: (p) => (p.contract ? p.contract.status === null ? `${p.contract.id} ${p.contract.version ?? ''}` : <Link href={contractHref(p.contract.id)}>{`${p.contract.id} ${p.contract.version ?? ''}`}</Link> : 'none') },
   { title: 'Access', whole: true, show: (p) => accessText(p) },
@@ -114,6 +115,7 @@ function Products() {
 const CONTRACT_COLUMNS: Column<Contract>[] = [
   {
     title: 'Contract',
+    whole: true,
     show: (c) => (
       <Link href={contractHref(c.id)}>
         <b>{c.id}</b>
@@ -123,7 +125,7 @@ const CONTRACT_COLUMNS: Column<Contract>[] = [
   { title: 'Version', whole: true, show: (c) => c.version },
   { title: 'Status', whole: true, show: (c) => c.status },
   { title: 'Domain', show: (c) => c.domain || 'not said' },
-  { title: 'Owner', show: (c) => c.owner || c.team || 'nobody yet' },
+  { title: 'Owner', whole: true, show: (c) => c.owner || c.team || 'nobody yet' },
   { title: 'Made from', whole: true, show: (c) => c.thing_model || 'by hand' },
   { title: 'Fields', num: true, show: (c) => formatCount(c.fields) },
   { title: 'Points', num: true, show: (c) => formatCount(c.points) },
