@@ -38,5 +38,23 @@ TEST(SiteTest, DoesNotOpenToTheWorldWithoutTls) {
   EXPECT_EQ(settings.error().pointer, "/listen");
 }
 
+TEST(SiteTest, OpensToTheWorldWithTls) {
+  const Settings settings =
+      Read(
+          "listen: {http: 0.0.0.0:8443, mqtt: 0.0.0.0:8883}\n"
+          "tls: {mode: own-ca, names: [hub.acme.example]}\n"
+          "hub: https://hub.acme.example:8443\nuplink: {bandwidth: 20 Mbit/s, when-full: refuse}\n")
+          .value();
+  EXPECT_FALSE(settings.tls_off);
+  EXPECT_EQ(settings.tls.names.at(0), "hub.acme.example");
+  EXPECT_EQ(settings.uplink.bits_per_second, 20'000'000U);
+  EXPECT_FALSE(settings.uplink.evict);
+  EXPECT_EQ(Read("tls: {mode: maybe}").error().pointer, "/tls/mode");
+  EXPECT_EQ(Read("tls: {mode: files}").error().pointer, "/tls/certificate");
+  EXPECT_EQ(Read("hub: http://hub").error().pointer, "/hub");
+  EXPECT_EQ(Read("uplink: {bandwidth: fast}").error().pointer, "/uplink/bandwidth");
+  EXPECT_EQ(Read("uplink: {backfill-share: 1}").error().pointer, "/uplink/backfill-share");
+}
+
 }  // namespace
 }  // namespace penstock
