@@ -158,7 +158,8 @@ def runs(title, count, measure):
         begin = time.monotonic()
         results.append(measure())
         say(f"   {title}: run {number + 1} of {count}, {time.monotonic() - begin:.0f} s")
-    return middle(results)
+    return {**middle(results), "runs": [{key: result[key] for key in ("ack", "cold_ack", "stored", "bytes_per_sample") if key in result}
+                                        for result in results]}
 
 
 def measure_all(arguments, plan, work):
