@@ -3,6 +3,7 @@
 #include <clocale>
 #include <csignal>
 
+#include "api/products.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "commands/command.h"
@@ -10,6 +11,9 @@
 int main(int argc, char** argv) {
   using namespace penstock;
   using namespace penstock::commands;
+  // A process of the node itself: it answers one question in SQL (storage/sql_worker.h).
+  if (argc == 2 && std::string_view(argv[1]) == "sql-worker")
+    return storage::RunSqlWorker(0, 1, api::PrivateNumberOf);
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("From what machines say to the decisions that are worth money.\n", "penstock");
   app.set_version_flag("--version", kVersion);
@@ -21,7 +25,7 @@ int main(int argc, char** argv) {
   int exit_code = kDone;
   app.add_flag("-v,--verbose", common.verbose, "Say more on stderr");
   for (const Add add : {AddUp, AddEdge, AddHub, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi,
-                        AddGate, AddDoctor, AddModel, AddAudit, AddDevice, AddContract, AddQuarantine, AddCompletion})
+                        AddGate, AddDoctor, AddModel, AddAudit, AddDevice, AddContract, AddProduct, AddQuarantine, AddCompletion})
     add(app, common, &exit_code);
   app.parse_complete_callback(
       [&common] { SetLogLevel(common.verbose ? LogLevel::kDebug : LogLevel::kInfo); });

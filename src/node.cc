@@ -27,6 +27,7 @@
 #include "expiry.h"
 #include "lineage_flow.h"
 #include "live_updates.h"
+#include "product_flow.h"
 #include "protocols/driver/driver.h"
 #include "protocols/mqtt/listener.h"
 #include "site_watch.h"
@@ -103,6 +104,7 @@ struct Node::Parts {
   std::unique_ptr<telemetry::PointLedger> ledger;
   std::unique_ptr<telemetry::QuarantineStore> quarantine;
   std::unique_ptr<ContractFlow> contracts;
+  std::unique_ptr<ProductFlow> products;
   std::unique_ptr<telemetry::LiveValues> live;
   std::unique_ptr<telemetry::FeatureEngine> features;
   std::unique_ptr<fleet::DeviceRegistry> devices;
@@ -168,6 +170,14 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(contracts, ContractFlow::Open(settings.folder, *records, *clock, *quarantine,
                                                  directory->snapshot()));
+  ASSIGN_OR_RETURN(
+      products, ProductFlow::Open({settings, *clock, *directory, *history, *records, *audit,
+                                   [this] { return contracts->services().directory.set(); },
+                                   [this](const std::string& name, const std::string& title) {
+                                     const auto held = titles->Of(name);
+                                     return held && std::find(held->begin(), held->end(), title) !=
+                                                        held->end();
+                                   }}));
   ASSIGN_OR_RETURN(devices, fleet::DeviceRegistry::Open(*records));
   devices->Expect(*directory->snapshot(), clock->Now());
   ASSIGN_OR_RETURN(twins, fleet::Twins::Open(*records, *clock));
@@ -217,6 +227,7 @@ Status Node::Parts::StartPipeline() {
   ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *point_ids,
                                             *directory, *log, *pipeline, epoch.value}));
   contracts->Attach(*pipeline);
+  products->Attach(*pipeline);
   ASSIGN_OR_RETURN(lineage, LineageFlow::Open(*records, {settings, *clock, *directory, *ledger,
                                                          contracts->services().directory, [this] {
                                                            return flow->ModelsJson(*models);
@@ -293,6 +304,9 @@ void Node::Parts::MakeServices() {
                         value->gates(),
                         [this](const things::Point& point) { return flow->NormalBand(point); },
                         [this] { return flow->ModelsJson(*models); }});
+  services->may_read = [this](const trust::Principal& who, const things::Point& point) {
+    return products->services().products.MayReadPoint(who, point);
+  };
   app = std::make_unique<api::App>(router, *users, !settings.tls_off,
                                    edge_hub->services().certificates);
   api::AddSessionRoutes(router, *services, *app);
@@ -305,6 +319,9 @@ void Node::Parts::MakeServices() {
   api::AddTrustRoutes(router, *services);
   api::AddIngestRoutes(router, *services);
   api::AddLiveRoutes(router, *services);
+  api::AddProductRoutes(router, *services, products->services());
+  api::AddProductAccessRoutes(router, *services, products->services());
+  api::AddSqlRoutes(router, *services, products->services());
   api::AddContractRoutes(router, *services, contracts->services());
   api::AddLineageRoutes(router, lineage->lineage());
   api::AddHubRoutes(router, *services, edge_hub->services());
@@ -401,6 +418,7 @@ void Node::Stop() {
   if (p.drivers) p.drivers->Stop();
   if (p.mqtt) p.mqtt->Stop();
   p.events.Close();
+  p.products->Close();
   if (p.http) p.http->Stop();
   p.edge_hub->Stop();
   p.pipeline->Stop();

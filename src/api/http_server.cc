@@ -362,9 +362,9 @@ class Server final : public HttpServer {
       co_return false;
     }
     if (response.stream) {
-      auto body = response.stream;
-      response = co_await OnStreams<Response>(
-          [body, &response] { return body->Head(std::move(response)); });
+      const auto body = response.stream;
+      const std::function<Response()> make_head = [&] { return body->Head(std::move(response)); };
+      response = co_await OnStreams<Response>(make_head);
       if (response.stream)
         co_return co_await WriteStream(stream, std::move(response), version, keep_alive, head);
     }
@@ -427,18 +427,19 @@ class Server final : public HttpServer {
     }
   }
 
-  // Does the work on a thread that may wait, and goes on here with what it gave.
+  // Does the work on a thread that may wait, and goes on here with what it gave. `work` is a
+  // variable of the caller: g++ 12 destroys a temporary twice in a co_await expression.
   template <typename T>
-  awaitable<T> OnStreams(std::function<T()> work) {
-    auto initiate = [this](auto handler, std::function<T()> work_moved) {
+  awaitable<T> OnStreams(const std::function<T()>& work) {
+    auto initiate = [this, &work](auto handler) {
       auto done = std::make_shared<decltype(handler)>(std::move(handler));
-      asio::post(streams_, [this, done, job = std::move(work_moved)] {
-        auto shared = std::make_shared<T>(job());
+      asio::post(streams_, [this, done, &work] {
+        auto shared = std::make_shared<T>(work());
         asio::post(io_, [done, shared] { std::move (*done)(std::move(*shared)); });
       });
     };
-    co_return co_await asio::async_initiate<decltype(use_awaitable), void(T)>(
-        initiate, use_awaitable, std::move(work));
+    co_return co_await asio::async_initiate<decltype(use_awaitable), void(T)>(initiate,
+                                                                              use_awaitable);
   }
 
   // False when the connection ends: the body has no known end otherwise, or broke off.
@@ -461,9 +462,10 @@ class Server final : public HttpServer {
     co_await http::async_write_header(stream, serializer, use_awaitable);
     if (head) co_return keep_alive;
     const auto body = std::exchange(response.stream, nullptr);
+    const std::function<Result<std::string>()> make_block = [&] { return body->Next(); };
     while (true) {
       TcpOf(stream).expires_never();
-      const auto block = co_await OnStreams<Result<std::string>>([body] { return body->Next(); });
+      const auto block = co_await OnStreams<Result<std::string>>(make_block);
       if (!block) {
         Counter("penstock_http_streams_cut_total", "Streamed answers that broke off").Add();
         LogSometimes(LogLevel::kWarn, "http-stream", "answer cut: " + block.error().ToString());

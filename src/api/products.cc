@@ -107,6 +107,25 @@ Result<ReadPermission> Products::MayRead(const trust::Principal& who,
   return error;
 }
 
+Status Products::MayReadPoint(const trust::Principal& who, const things::Point& point) const {
+  const auto list = List();
+  const auto product = std::find_if(list->begin(), list->end(), [&](const DataProduct& known) {
+    return known.name == point.product;
+  });
+  if (product == list->end()) return {};
+  ASSIGN_OR_RETURN(const ReadPermission permission, MayRead(who, *product));
+  const ProductField* field = product->FindField(point.property);
+  if (permission.personal || field == nullptr || !IsPersonal(*field) ||
+      RuleOf(*field).action == trust::PrivacyAction::kKeep)
+    return {};
+  auto error = PermissionDenied("the values of {} are personal", point.path());
+  error.error().Fix(
+      fmt::format("ask for them: POST /api/v1/products/{}/access-requests {{\"purpose\": \"...\", "
+                  "\"personal\": true}}",
+                  product->name));
+  return error;
+}
+
 std::string Products::NewFile(std::string_view suffix) {
   const std::lock_guard lock(mutex_);
   return fmt::format("{}/{}{}", parts_.folder, next_file_++, suffix);

@@ -64,6 +64,8 @@ class Products {
   // kPermissionDenied with what to do.
   Result<ReadPermission> MayRead(const trust::Principal& who,
                                  const things::DataProduct& product) const;
+  // The same of one point: also refused when its values are personal and not for this reader.
+  Status MayReadPoint(const trust::Principal& who, const things::Point& point) const;
 
   // At most a second old.
   Result<std::shared_ptr<const ProductFiles>> Files(const std::string& name);

@@ -119,6 +119,7 @@ Result<Response> Trend(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   ASSIGN_OR_RETURN(const things::Point* point,
                    PointOf(*snapshot, request.At("thing") + "/" + request.At("property")));
+  if (services.may_read) TRY(services.may_read(request.principal, *point));
   ASSIGN_OR_RETURN(const TimeRange range,
                    RangeOf(request, services.clock.Now(), std::chrono::hours(8)));
   ASSIGN_OR_RETURN(const int64_t width, request.QueryInteger("width", 800, 1, kTrendWidthMax));
@@ -148,6 +149,7 @@ Result<Response> Trend(const Services& services, const Request& request) {
 Result<Response> Samples(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.Query("point")));
+  if (services.may_read) TRY(services.may_read(request.principal, *point));
   ASSIGN_OR_RETURN(const TimeRange range,
                    RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 1000, 1, 100000));

@@ -73,7 +73,8 @@ Result<Response> AnswerSql(const ProductServices& products, const Request& reque
     if (!permission && permission.error().code != Code::kPermissionDenied)
       return std::unexpected(permission.error());
     if (!permission) {
-      job.hidden.push_back(product.name);
+      for (const std::string& name : Products::TableOf(product, {}, {}).names)
+        job.hidden.push_back(name);
       continue;
     }
     ASSIGN_OR_RETURN(auto table, products.products.TableOf(product, *permission, Time::min(),

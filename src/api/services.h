@@ -56,6 +56,9 @@ struct Services {
   // watches it.
   std::function<std::optional<std::pair<double, double>>(const things::Point&)> normal_band;
   std::function<Json()> models;  // As /models lists them.
+  // Whether somebody may read the point's history: the access of its data product, and whether its
+  // values are personal. Unset: everybody who is logged in.
+  std::function<Status(const trust::Principal&, const things::Point&)> may_read = {};
 };
 
 }  // namespace penstock::api

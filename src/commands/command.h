@@ -43,6 +43,7 @@ void AddModel(CLI::App& app, Common& common, int* exit_code);
 void AddAudit(CLI::App& app, Common& common, int* exit_code);
 void AddDevice(CLI::App& app, Common& common, int* exit_code);
 void AddContract(CLI::App& app, Common& common, int* exit_code);
+void AddProduct(CLI::App& app, Common& common, int* exit_code);
 void AddQuarantine(CLI::App& app, Common& common, int* exit_code);
 void AddCompletion(CLI::App& app, Common& common, int* exit_code);
 

@@ -183,12 +183,12 @@ class Walk {
     const std::string name = Text(node, "table_name"), lower = Lower(name);
     const std::string schema = Lower(Text(node, "schema_name"));
     const bool ours = Text(node, "catalog_name").empty() && (schema.empty() || schema == "main");
-    if (ours && (Holds(names_.readable, lower) || (schema.empty() && ctes_.contains(lower))))
-      return {};
+    if (ours && Holds(names_.readable, lower)) return {};
     if (ours && Holds(names_.hidden, lower))
       return Refuse(sql_, LocationOf(node), Code::kPermissionDenied,
                     fmt::format("the data product {} is not open to you", name),
                     fmt::format("ask for access: POST /api/v1/products/{}/access-requests", name));
+    if (ours && schema.empty() && ctes_.contains(lower)) return {};
     std::string known;
     for (const std::string& readable : names_.readable)
       known += (known.empty() ? "" : ", ") + readable;
@@ -308,6 +308,7 @@ Error SqlErrorOf(std::string_view duckdb_error, std::string_view sql, size_t shi
   for (const std::string_view tail : {"\nDatabase is launched", "\n\nLINE ", "\n\nLaunch"})
     message = message.substr(0, message.find(tail));
   std::replace(message.begin(), message.end(), '\n', ' ');
+  if (message.empty()) message = "the query failed, and DuckDB does not say why";
   Error error{.code = Code::kInvalidArgument, .message = message.substr(0, 2000)};
   error.At("/sql");
   if (type == "Out of Memory" || message.find("bad_alloc") != std::string::npos) {

@@ -115,7 +115,7 @@ TEST_F(SqlRunnerTest, KnowsTheOtherNameAndTheEmptyTable) {
   EXPECT_EQ(Asked("FROM ENERGY_METER WHERE value > 3")["rows"].size(), 2U);
   EXPECT_EQ(Asked("SELECT * FROM empty")["rows"].size(), 0U);
   EXPECT_EQ(Asked("SHOW TABLES")["rows"].size(), 3U);
-  EXPECT_EQ(Asked("DESCRIBE empty")["rows"].size(), 6U);
+  EXPECT_EQ(Asked("DESCRIBE empty")["rows"].size(), 7U);
 }
 
 TEST_F(SqlRunnerTest, WritesTypesThatJsonHasNotAsText) {

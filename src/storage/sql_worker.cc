@@ -230,28 +230,40 @@ Result<std::string> Question::One(const char* sql, std::string_view parameter) {
   return answer;
 }
 
+// The rows of a table as the asker may see them. `text`: the files have a column of that name,
+// which personal values lose as well.
+std::string SelectOf(const SqlTable& table, bool text) {
+  if (table.files.empty())
+    return "SELECT NULL::VARCHAR AS point, NULL::TIMESTAMPTZ AS time, NULL::TIMESTAMPTZ AS "
+           "ingest_time, NULL::DOUBLE AS value, NULL::UINTEGER AS quality, NULL::BIGINT AS "
+           "sequence, NULL::VARCHAR AS text WHERE false";
+  std::string replaced;
+  if (!table.private_ones.empty()) {
+    const std::string points = Texts(table.private_ones);
+    replaced = fmt::format(
+        " REPLACE (CASE WHEN point IN ({0}) THEN penstock_private(point, value) ELSE value END AS "
+        "value{1})",
+        points,
+        text ? fmt::format(", CASE WHEN point IN ({}) THEN NULL ELSE text END AS text", points)
+             : "");
+  }
+  std::string select = fmt::format("SELECT *{} FROM read_parquet([{}], union_by_name = true)",
+                                   replaced, Texts(table.files));
+  if (!table.without.empty())
+    select += fmt::format(" WHERE point NOT IN ({})", Texts(table.without));
+  return select;
+}
+
 Status Question::MakeTables() {
   for (const SqlTable& table : job_.tables) {
     if (table.names.empty()) return InvalidArgument("a table without a name");
-    std::string select =
-        "SELECT NULL::VARCHAR AS point, NULL::TIMESTAMPTZ AS time, NULL::TIMESTAMPTZ AS "
-        "ingest_time, NULL::DOUBLE AS value, NULL::UINTEGER AS quality, NULL::BIGINT AS sequence "
-        "WHERE false";
-    if (!table.files.empty()) {
-      const std::string replaced =
-          table.private_ones.empty()
-              ? ""
-              : fmt::format(
-                    " REPLACE (CASE WHEN point IN ({}) THEN penstock_private(point, value) ELSE "
-                    "value END AS value)",
-                    Texts(table.private_ones));
-      select = fmt::format("SELECT *{} FROM read_parquet([{}], union_by_name = true)", replaced,
-                           Texts(table.files));
-      if (!table.without.empty())
-        select += fmt::format(" WHERE point NOT IN ({})", Texts(table.without));
+    for (const std::string& name : table.names) {
+      const auto make = [&](bool text) {
+        return Run(fmt::format("CREATE VIEW {} AS {}", SqlName(name), SelectOf(table, text)));
+      };
+      // Files of an earlier version have no texts.
+      if (!make(true)) TRY(make(false));
     }
-    for (const std::string& name : table.names)
-      TRY(Run(fmt::format("CREATE VIEW {} AS {}", SqlName(name), select)));
   }
   return {};
 }

@@ -206,9 +206,59 @@ class ConsoleStory(unittest.TestCase):
         self.browser.wait_for("[data-verdict=false_alarm]")
         self.answered.add(alarm["id"])
 
+    def test_09a_a_data_product_is_found_and_asked_in_sql(self):
+        self.open("/data/products")
+        self.browser.wait_for("main table")
+        listed = self.browser.text("main")
+        for product in self.api("/products")["items"]:
+            self.assertIn(product["name"], listed)
+        self.browser.click("a[href='/data/products/pump']")
+        self.browser.wait_for("pre.snippet")
+        page = self.browser.text("main")
+        for wanted in ("Owner", "Newest sample", "Kept for", "bearing_temperature", "°C", "Contract"):
+            self.assertIn(wanted, page)
+        self.assertEqual(3, len(self.browser.text("pre.snippet").strip().split("\n")))
+        self.shot("product")
+        self.browser.click("textarea.sql")
+        self.browser.run("document.querySelector('textarea.sql').form.requestSubmit()")
+        self.browser.wait_for(".answer tbody tr")
+        self.assertIn("pump-7/flow", self.browser.text(".answer"))
+        self.browser.run("document.querySelector('textarea.sql').select()")
+        self.browser.type("SELECT * FROM pumps")
+        self.browser.run("document.querySelector('textarea.sql').form.requestSubmit()")
+        self.browser.wait_for("form [role=alert]")
+        self.assertIn("line 1, column 15", self.browser.text("form [role=alert]"))
+
+    def test_09b_a_contract_shows_what_it_promises_and_whether_it_is_kept(self):
+        self.open("/data/contracts")
+        self.browser.click("a[href='/data/contracts/pump']")
+        self.browser.wait("document.querySelector('main').innerText.includes('Promises in the last 24 hours')")
+        self.browser.wait("document.querySelector('main').innerText.includes('kept')")
+        self.assertIn("discharge_pressure", self.browser.text("main"))
+        self.shot("contract")
+
+    def test_09c_what_waits_in_quarantine_is_looked_at_and_released(self):
+        at = self.browser.run("fetch('/api/v1/session').then((r) => r.json()).then((s) => Date.parse(s.time) * 1000)")
+        status = self.browser.run(f"""fetch('/write?precision=us', {{method: 'POST', headers: {{'X-Penstock-CSRF': '1'}},
+            body: 'pump-7 discharge_pressure=999 {int(at)}'}}).then((r) => r.status)""")
+        self.assertEqual(204, status)
+        self.open("/data/quarantine")
+        self.browser.click(".segmented button:last-child")
+        self.browser.wait_for("tbody button.link", 30)
+        self.browser.click("tbody button.link")
+        self.browser.wait_for("[role=dialog] input[name=reason]")
+        self.assertIn("999", self.browser.text("[role=dialog]"))
+        self.shot("quarantine")
+        self.browser.fill("[role=dialog] input[name=value]", "6.2")
+        self.browser.fill("[role=dialog] input[name=reason]", "the decimal point was lost")
+        self.browser.click("[role=dialog] .yes")
+        self.browser.wait("!document.querySelector('[role=dialog]')", what="the dialog to close when it is released")
+        self.browser.wait("fetch('/api/v1/quarantine').then((r) => r.json()).then((l) => l.items.some((i) => i.state === 'released' && i.corrected === 6.2))")
+
     def test_10_a_phone_gets_targets_for_a_thumb_and_no_sideways_scroll(self):
         self.browser.resize(*PHONE, phone=True)
-        pages = ["/", "/alarms", f"/alarms/{self.alarm['id']}", f"/traces/{self.alarm['trace']}", "/value", "/usecases", "/data", "/models", "/trust"]
+        pages = ["/", "/alarms", f"/alarms/{self.alarm['id']}", f"/traces/{self.alarm['trace']}", "/value", "/usecases", "/data", "/data/products", "/data/products/pump",
+                 "/data/contracts/pump", "/data/sql", "/data/quarantine", "/models", "/trust"]
         for page in pages:
             with self.subTest(page=page):
                 self.open(page)
@@ -224,7 +274,7 @@ class ConsoleStory(unittest.TestCase):
     def test_11_text_has_contrast_in_light_and_dark(self):
         for scheme in ("light", "dark"):
             self.browser.colors(scheme)
-            for page in ("/", f"/alarms/{self.alarm['id']}", "/value", "/usecases"):
+            for page in ("/", f"/alarms/{self.alarm['id']}", "/value", "/usecases", "/data/products/pump", "/data/contracts/pump"):
                 with self.subTest(scheme=scheme, page=page):
                     self.open(page)
                     self.browser.wait("document.querySelector('main') && !document.querySelector('.loading')")

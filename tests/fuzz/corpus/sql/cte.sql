@@ -1,0 +1,1 @@
+WITH x AS (SELECT * FROM pump) SELECT * FROM x, range(3)

@@ -1,0 +1,1 @@
+SELECT point, avg(value) FROM pump WHERE time > now() GROUP BY point
