@@ -19,6 +19,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <cstring>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -44,6 +45,7 @@ constexpr uint32_t kHeaderBytesMax = 32 << 10;
 constexpr auto kDrain = std::chrono::seconds(5);
 constexpr uint64_t kDrainBytesMax = 256 << 20;
 constexpr size_t kStreamThreads = 6;
+constexpr uint64_t kReadDirectlyFrom = 16 << 10;  // Bytes of a body.
 constexpr auto kGoodbye = std::chrono::seconds(2);
 constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446, section 5.1.
 
@@ -304,6 +306,47 @@ class Server final : public HttpServer {
     return length ? std::min<uint64_t>(*length, options_.body_bytes_max) : 0;
   }
 
+  // A large body of known length goes from the socket into its place, in reads as large as the
+  // socket has; the parser would take it in small pieces through a buffer. What did not come is cut
+  // off.
+  template <typename Stream>
+  awaitable<boost::system::error_code> ReadBody(Stream& stream, beast::flat_buffer& buffer,
+                                                Parser& parser) {
+    std::string& body = parser.get().body();
+    const auto length = static_cast<size_t>(*parser.content_length());
+    if (length > options_.body_bytes_max) co_return http::error::body_limit;
+    const size_t early = std::min(buffer.size(), length);
+    body.resize_and_overwrite(length, [&](char* to, size_t size) {
+      if (early > 0) std::memcpy(to, buffer.data().data(), early);
+      return size;
+    });
+    buffer.consume(early);
+    boost::system::error_code error;
+    const size_t read =
+        co_await asio::async_read(stream, asio::buffer(body.data() + early, length - early),
+                                  asio::redirect_error(use_awaitable, error));
+    if (error) body.resize(early + read);
+    co_return error;
+  }
+
+  // Back-pressure: while what others have sent fills the bound, nothing is read from this socket.
+  awaitable<bool> WaitForRoom(beast::tcp_stream& stream, uint64_t bytes) {
+    const auto fits = [&] { return body_bytes_ + bytes <= options_.bodies_bytes_max; };
+    if (bytes == 0 || fits()) co_return true;
+    Counter("penstock_http_bodies_waited_total", "Bodies left unread while others fill the bound")
+        .Add();
+    stream.expires_never();
+    const auto until = std::chrono::steady_clock::now() + options_.body_wait;
+    asio::steady_timer pause(io_);
+    while (!fits() && std::chrono::steady_clock::now() < until) {
+      pause.expires_after(std::chrono::milliseconds(5));
+      boost::system::error_code ignored;
+      co_await pause.async_wait(asio::redirect_error(use_awaitable, ignored));
+    }
+    stream.expires_after(kIdle);
+    co_return fits();
+  }
+
   template <typename Stream>
   awaitable<bool> ServeOne(Stream& stream, beast::flat_buffer& buffer, const Remote& remote) {
     Parser parser;
@@ -313,8 +356,10 @@ class Server final : public HttpServer {
     boost::system::error_code error;
     co_await http::async_read_header(stream, buffer, parser,
                                      asio::redirect_error(use_awaitable, error));
-    BodyClaim claim(body_bytes_, error ? 0 : BytesOf(parser));
-    if (body_bytes_ > options_.bodies_bytes_max) {
+    const uint64_t bytes = error ? 0 : BytesOf(parser);
+    const bool room = co_await WaitForRoom(TcpOf(stream), bytes);
+    BodyClaim claim(body_bytes_, bytes);
+    if (!room) {
       Counter("penstock_http_bodies_refused_total", "Bodies refused while others fill the bound")
           .Add();
       co_await Write(stream,
@@ -328,7 +373,9 @@ class Server final : public HttpServer {
       co_await http::async_write(stream, go_on, use_awaitable);
     }
     const bool in_body = !error;
-    if (in_body)
+    if (in_body && bytes >= kReadDirectlyFrom && !parser.chunked())
+      error = co_await ReadBody(stream, buffer, parser);
+    else if (in_body)
       co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
     if (error && in_body && WasCut(error) && parser.get().count(kResumable) > 0) {
       Request torn = ToRequest(parser.release(), remote);

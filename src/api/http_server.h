@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <functional>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -19,7 +20,10 @@ namespace penstock::api {
 struct HttpServerOptions {
   Endpoint listen{"127.0.0.1", 8080};
   uint64_t body_bytes_max = 32ULL << 20;
-  uint64_t bodies_bytes_max = 256ULL << 20;  // Of all bodies at a time; beyond, 429.
+  // Of all bodies at a time. Beyond, a body stays unread in its socket (the sender feels it) for
+  // body_wait; then 429.
+  uint64_t bodies_bytes_max = 96ULL << 20;
+  std::chrono::milliseconds body_wait{5000};
   size_t connections_max = 2000;
   int handler_threads = 4;
   // Asked for each new connection, on the I/O thread; unset: plain HTTP.

@@ -70,6 +70,10 @@ Response PartialWrite(const LineResult& result) {
     (*body)["errors"] = ErrorsJson(result);
     (*body)["error_count"] = result.error_count;
     (*body)["lines"] = result.lines;
+    // What clients of either version of the write API look for.
+    (*body)["error"] = error.message;
+    (*body)["code"] = "invalid";
+    (*body)["message"] = error.message;
     response.body = body->dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   return response;
@@ -90,9 +94,14 @@ void Note(const Services& services, const Request& request, const LineResult& re
   Counter("penstock_line_protocol_refused_total", "Lines refused").Add(result.lines - result.good);
   Counter("penstock_line_protocol_errors_total", "Mistakes in lines; a line may have several")
       .Add(result.error_count);
-  for (const LineError& error : result.errors)
+  for (const LineError& error : result.errors) {
+    Counter("penstock_line_protocol_mistakes_total",
+            "Mistakes in lines by kind, of the first 100 of a request",
+            fmt::format("rule=\"{}\"", error.rule))
+        .Add();
     services.quarantine.Put({now, "POST " + request.path + " from " + request.remote, error.point,
                              error.rule, error.text, error.message});
+  }
 }
 
 void Write(const Services& services, ParserPool& parsers, const Request& request,

@@ -24,8 +24,10 @@
 #include <cerrno>
 #include <charconv>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -42,6 +44,9 @@ constexpr size_t kPendingBytesMax = 64 << 20;
 constexpr uint64_t kAheadBytes = 1 << 20;
 constexpr size_t kAheadForCommitsBelow = 256 << 10;
 constexpr uint64_t kMarkEvery = 256 << 10;  // Bytes between two known positions of a segment.
+constexpr size_t kRewriteBytes = 4 << 20;   // Written at a time when a segment is thinned.
+constexpr unsigned kAllPriorities = 7;
+unsigned BitOf(LogPriority priority) { return 1U << static_cast<unsigned>(priority); }
 
 Metric& TornTails() {
   static Metric& metric =
@@ -51,6 +56,11 @@ Metric& TornTails() {
 Metric& DamagedRecords() {
   static Metric& metric = Counter("penstock_log_damaged_records_total",
                                   "Log records found damaged, by reading; never served.");
+  return metric;
+}
+Metric& Evicted() {
+  static Metric& metric = Counter("penstock_log_records_evicted_total",
+                                  "Log records given up for consumers that are too late.");
   return metric;
 }
 Metric& SyncFailures() {
@@ -77,6 +87,9 @@ struct Segment {
   int fd = -1;
   uint64_t first_index = 0;
   std::atomic<uint64_t> durable_bytes{0};
+  // The writer's own: when it was last written to, and which priorities may be in it, by bit.
+  std::chrono::system_clock::time_point written;
+  unsigned priorities = kAllPriorities;
   // Some positions by index, so that a reader at the end need not walk the whole file. Guarded by
   // the log's mutex.
   std::vector<std::pair<uint64_t, uint64_t>> marks;
@@ -159,13 +172,14 @@ class FileLog final : public DurableLog {
     return {};
   }
 
-  Result<uint64_t> Append(ByteView record) override;
+  Result<uint64_t> Append(ByteView record, LogPriority priority) override;
   Status Sync() override;
   uint64_t durable_end() const override { return durable_end_.load(std::memory_order_acquire); }
   uint64_t begin() const override { return begin_.load(std::memory_order_acquire); }
   Status Read(uint64_t from, const std::function<bool(uint64_t, ByteView)>& visit) override;
   Result<uint64_t> Cursor(const std::string& name) const override;
   Status SetCursor(const std::string& name, uint64_t index) override;
+  void MayLose(const std::string& name) override;
   Status Trim() override;
   uint64_t bytes() const override { return bytes_.load(std::memory_order_acquire); }
 
@@ -179,6 +193,10 @@ class FileLog final : public DurableLog {
   Status CutBack(int error_number, std::string_view what);
   void WriteAhead(const Segment& segment, uint64_t end);
   Status TrimTo(uint64_t bytes_max);
+  Status MakeRoom(uint64_t bytes_max);
+  Status EvictTo(uint64_t bytes_max);
+  Status Thin(const SegmentPointer& segment, LogPriority priority, uint64_t end_index);
+  uint64_t SlowestCursor(bool strict_only) const;
   void UpdateTotals();
 
   const std::string folder_;
@@ -191,12 +209,14 @@ class FileLog final : public DurableLog {
   mutable std::mutex
       cursors_mutex_;  // Guards cursors_; apart, because setting one waits for the disk.
   std::unique_ptr<LogCursors> cursors_;
+  std::set<std::string, std::less<>> may_lose_;  // Guarded by cursors_mutex_ as well.
   std::atomic<uint64_t> durable_end_{0}, begin_{0}, bytes_{0};
 
   // The writer's own.
   SegmentPointer active_;  // The last of segments_.
   Bytes pending_;
   std::vector<std::pair<uint64_t, uint64_t>> pending_marks_;
+  unsigned pending_priorities_ = 0;
   uint64_t next_index_ = 0;
   uint64_t allocated_ = 0;   // Size of the last segment's file; zeros from its durable end on.
   bool closed_off_ = false;  // The last segment takes no more; the next commit begins a new one.
@@ -205,6 +225,8 @@ class FileLog final : public DurableLog {
 };
 
 Status FileLog::OpenSegments() {
+  ASSIGN_OR_RETURN(const auto strays, ListFiles(folder_, ".thin"));
+  for (const std::string& stray : strays) unlink((folder_ + "/" + stray).c_str());
   ASSIGN_OR_RETURN(const auto names, ListFiles(folder_, ".log"));
   for (const std::string& name : names) {
     const auto index = IndexOfName(name);
@@ -221,6 +243,7 @@ Status FileLog::OpenSegments() {
     if (fstat(segment->fd, &info) != 0)
       return Failed(errno, "cannot stat log segment", segment->path);
     segment->durable_bytes = static_cast<uint64_t>(info.st_size);
+    segment->written = std::chrono::system_clock::from_time_t(info.st_mtime);
     segments_.push_back(std::move(segment));
   }
   return {};
@@ -311,6 +334,8 @@ Status FileLog::NewSegment(uint64_t first_index) {
     return status;
   }
   segment->durable_bytes = allocated_ = header.size();
+  segment->written = std::chrono::system_clock::now();
+  segment->priorities = 0;
   active_ = segment;
   {
     const std::lock_guard lock(mutex_);
@@ -338,7 +363,7 @@ void FileLog::UpdateTotals() {
   begin_ = segments_.empty() ? 0 : segments_.front()->first_index;
 }
 
-Result<uint64_t> FileLog::Append(ByteView record) {
+Result<uint64_t> FileLog::Append(ByteView record, LogPriority priority) {
   if (broken_) return std::unexpected(*broken_);
   if (record.size() > kRecordBytesMax)
     return InvalidArgument("log record of {} bytes; at most {}", record.size(), kRecordBytesMax);
@@ -347,7 +372,7 @@ Result<uint64_t> FileLog::Append(ByteView record) {
     return ResourceExhausted("{} bytes wait for a Sync of the log; at most {}", pending_.size(),
                              kPendingBytesMax);
   if (bytes() + need > options_.max_bytes) {
-    TRY(TrimTo(options_.max_bytes - std::min(need, options_.max_bytes)));
+    TRY(MakeRoom(options_.max_bytes - std::min(need, options_.max_bytes)));
     if (bytes() + need > options_.max_bytes) {
       auto error = ResourceExhausted("durable log full: {} of {} bytes wait for their consumers",
                                      bytes(), options_.max_bytes);
@@ -357,7 +382,9 @@ Result<uint64_t> FileLog::Append(ByteView record) {
   }
   given_up_.reset();
   pending_marks_.emplace_back(next_index_, pending_.size());
-  EncodeRecord(next_index_, static_cast<uint32_t>(next_index_ - durable_end()), record, pending_);
+  EncodeRecord(next_index_, static_cast<uint32_t>(next_index_ - durable_end()), record, pending_,
+               priority);
+  pending_priorities_ |= BitOf(priority);
   return next_index_++;
 }
 
@@ -367,6 +394,7 @@ Status FileLog::Sync() {
   const Status status = Commit();
   pending_.clear();
   pending_marks_.clear();
+  pending_priorities_ = 0;
   if (status) return status;
   next_index_ = durable_end();
   given_up_ = status.error();
@@ -397,6 +425,8 @@ Status FileLog::Commit() {
       if (segment.marks.empty() || start + offset - segment.marks.back().second >= kMarkEvery)
         segment.marks.emplace_back(index, start + offset);
   }
+  segment.written = std::chrono::system_clock::now();
+  segment.priorities |= pending_priorities_;
   segment.durable_bytes.store(end, std::memory_order_release);
   bytes_ += pending_.size();
   durable_end_.store(next_index_, std::memory_order_release);
@@ -460,7 +490,8 @@ Status FileLog::Read(uint64_t from, const std::function<bool(uint64_t, ByteView)
       ASSIGN_OR_RETURN(const auto record, scanner.Next());
       losses.Add(std::max(expected, from), record ? record->index : segment_end, segment.path);
       expected = record ? record->index + 1 : segment_end;
-      if (record && record->index >= from && !visit(record->index, record->payload))
+      if (record && record->index >= from && !record->evicted &&
+          !visit(record->index, record->payload))
         return losses.Report();
     }
   }
@@ -482,18 +513,32 @@ Status FileLog::SetCursor(const std::string& name, uint64_t index) {
   return cursors_->Set(name, index);
 }
 
+void FileLog::MayLose(const std::string& name) {
+  const std::lock_guard lock(cursors_mutex_);
+  may_lose_.insert(name);
+}
+
 Status FileLog::Trim() { return TrimTo(options_.max_bytes); }
+
+// The index that some consumer still needs; with `strict_only` of those that may not lose anything.
+uint64_t FileLog::SlowestCursor(bool strict_only) const {
+  uint64_t slowest = std::numeric_limits<uint64_t>::max();
+  const std::lock_guard lock(cursors_mutex_);
+  for (const auto& [name, index] : cursors_->all())
+    if (!strict_only || !may_lose_.contains(name)) slowest = std::min(slowest, index);
+  return slowest;
+}
 
 Status FileLog::TrimTo(uint64_t bytes_max) {
   bool removed = false;
-  uint64_t slowest = UINT64_MAX;
-  {
-    const std::lock_guard lock(cursors_mutex_);
-    for (const auto& [name, index] : cursors_->all()) slowest = std::min(slowest, index);
-  }
+  const uint64_t slowest = SlowestCursor(false);
+  const auto oldest = options_.max_age.count() > 0
+                          ? std::chrono::system_clock::now() - options_.max_age
+                          : std::chrono::system_clock::time_point::min();
   {
     const std::lock_guard lock(mutex_);
-    while (segments_.size() > 1 && bytes_ > bytes_max && segments_[1]->first_index <= slowest) {
+    while (segments_.size() > 1 && segments_[1]->first_index <= slowest &&
+           (bytes_ > bytes_max || segments_.front()->written < oldest)) {
       if (unlink(segments_.front()->path.c_str()) != 0 && errno != ENOENT)
         return Failed(errno, "cannot remove log segment", segments_.front()->path);
       bytes_ -= segments_.front()->durable_bytes;
@@ -503,6 +548,82 @@ Status FileLog::TrimTo(uint64_t bytes_max) {
     begin_ = segments_.front()->first_index;
   }
   return removed ? SyncFolder(folder_) : Status();
+}
+
+Status FileLog::MakeRoom(uint64_t bytes_max) {
+  TRY(TrimTo(bytes_max));
+  return bytes() > bytes_max ? EvictTo(bytes_max) : Status();
+}
+
+// Takes records out of closed segments that all strict consumers have passed.
+Status FileLog::EvictTo(uint64_t bytes_max) {
+  const uint64_t strict = SlowestCursor(true);
+  for (const LogPriority priority : {LogPriority::kLow, LogPriority::kNormal, LogPriority::kHigh}) {
+    for (size_t i = 0;; ++i) {
+      SegmentPointer segment;
+      uint64_t end_index = 0;
+      {
+        const std::lock_guard lock(mutex_);
+        if (i + 1 >= segments_.size() || segments_[i + 1]->first_index > strict) break;
+        segment = segments_[i];
+        end_index = segments_[i + 1]->first_index;
+      }
+      if ((segment->priorities & BitOf(priority)) == 0) continue;
+      TRY(Thin(segment, priority, end_index));
+      if (bytes() <= bytes_max) return {};
+    }
+  }
+  return {};
+}
+
+// Writes the segment anew without the records of this priority: a file beside it that takes its
+// place when it is whole and durable. Readers in the old file go on in it.
+Status FileLog::Thin(const SegmentPointer& segment, LogPriority priority, uint64_t end_index) {
+  auto thin = std::make_shared<Segment>();
+  thin->path = segment->path;
+  thin->first_index = segment->first_index;
+  thin->written = segment->written;
+  thin->priorities = segment->priorities & ~BitOf(priority);
+  const std::string temporary = segment->path + ".thin";
+  thin->fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (thin->fd < 0) return Failed(errno, "cannot create", temporary);
+  Bytes out = EncodeSegmentHeader(segment->first_index);
+  uint64_t written = 0, evicted = 0;
+  const auto flush = [&]() -> Status {
+    if (const int error = disk_.Write(thin->fd, out, written))
+      return Failed(error, "cannot write", temporary);
+    written += out.size();
+    out.clear();
+    return {};
+  };
+  SegmentScanner scanner(SourceOf(segment), kSegmentHeaderBytes, segment->first_index, end_index);
+  while (true) {
+    ASSIGN_OR_RETURN(const auto record, scanner.Next());
+    if (!record) break;
+    if (record->evicted || record->priority == priority) {
+      EncodeEvicted(record->index, record->unsynced, out);
+      evicted += record->evicted ? 0 : 1;
+      if (!record->evicted && options_.on_evict)
+        options_.on_evict(record->index, record->priority, record->payload);
+    } else {
+      EncodeRecord(record->index, record->unsynced, record->payload, out, record->priority);
+    }
+    if (out.size() >= kRewriteBytes) TRY(flush());
+  }
+  TRY(flush());
+  if (const int error = disk_.Sync(thin->fd)) return Failed(error, "cannot sync", temporary);
+  if (rename(temporary.c_str(), segment->path.c_str()) != 0)
+    return Failed(errno, "cannot rename", temporary);
+  TRY(SyncFolder(folder_));
+  thin->durable_bytes = written;
+  Evicted().Add(evicted);
+  LogWarn("{}: {} records given up, who wants them is too late", segment->path, evicted);
+  {
+    const std::lock_guard lock(mutex_);
+    std::ranges::replace(segments_, segment, thin);
+  }
+  UpdateTotals();
+  return {};
 }
 
 }  // namespace

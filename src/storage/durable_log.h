@@ -4,6 +4,7 @@
 // Thread rule: Append and Sync from one thread; everything else from any thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "storage/log_record.h"
 
 namespace penstock::storage {
 
@@ -20,6 +22,10 @@ struct LogOptions {
   uint64_t segment_bytes = 64ULL << 20;  // At most a quarter of max_bytes counts.
   uint64_t max_bytes =
       1ULL << 30;  // Oldest whole segments before every cursor go first; then kResourceExhausted.
+  // Whole segments below every cursor go when nothing in them is younger; 0: by bytes alone.
+  std::chrono::seconds max_age{0};
+  // Told of each record that is evicted (see MayLose), with what was in it; on the writer's thread.
+  std::function<void(uint64_t index, LogPriority priority, ByteView record)> on_evict;
   Disk* disk = nullptr;  // The system's; a test gives one that fails. Outlives the log.
 };
 
@@ -35,7 +41,8 @@ class DurableLog {
   // Returns the record's index (dense from 0). Not durable before Sync. Up to 16 MiB a record;
   // kResourceExhausted when max_bytes are full or 64 MiB wait for a Sync: earlier records are not
   // touched by that.
-  virtual Result<uint64_t> Append(ByteView record) = 0;
+  virtual Result<uint64_t> Append(ByteView record, LogPriority priority) = 0;
+  Result<uint64_t> Append(ByteView record) { return Append(record, LogPriority::kNormal); }
   // Group commit (fdatasync). After an error the un-synced records are given up as if never
   // appended: durable_end() stands, their indexes are given again, and who wants them stored
   // appends them again. Until the next Append every Sync repeats that error, so that a mere retry
@@ -55,7 +62,12 @@ class DurableLog {
   // A cursor can be set on a full disk. kInvalidArgument beyond durable_end().
   virtual Result<uint64_t> Cursor(const std::string& name) const = 0;  // 0 when new.
   virtual Status SetCursor(const std::string& name, uint64_t index) = 0;
-  // Drops whole segments below every cursor, oldest first, until at most `max_bytes` remain.
+  // From now on (not kept over a restart) records that only this consumer still wants may be
+  // evicted when max_bytes are full: those of low priority first, then normal, then high, each the
+  // oldest first. Their indexes stay; a reader is not told of them.
+  virtual void MayLose(const std::string& name) = 0;
+  // Drops whole segments below every cursor, oldest first, until at most `max_bytes` remain and
+  // none of them is older than max_age.
   virtual Status Trim() = 0;
   virtual uint64_t bytes() const = 0;
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "base/file.h"
@@ -398,6 +399,114 @@ TEST_F(DurableLogTest, IsReadWhileItIsWrittenAndTrimmed) {
     }
     ASSERT_TRUE(log->Sync());
   }
+}
+
+// Three records of 1,000 bytes each round: low, normal and high.
+void WriteRounds(DurableLog& log, int rounds) {
+  for (int i = 0; i < rounds; ++i) {
+    for (const auto priority : {LogPriority::kLow, LogPriority::kNormal, LogPriority::kHigh}) {
+      const Bytes record(1000, static_cast<uint8_t>(priority));
+      const auto index = log.Append(record, priority);
+      ASSERT_TRUE(index) << index.error().ToString();
+    }
+    ASSERT_TRUE(log.Sync());
+  }
+}
+
+std::map<uint8_t, int> CountByPriority(DurableLog& log) {
+  std::map<uint8_t, int> counts;
+  EXPECT_TRUE(log.Read(0, [&](uint64_t, ByteView record) {
+    ++counts[record[0]];
+    return true;
+  }));
+  return counts;
+}
+
+TEST_F(DurableLogTest, AFullLogGivesUpWhatMattersLeastForWhoMayLose) {
+  LogOptions options = Options();
+  std::map<LogPriority, int> evicted;
+  uint64_t evicted_bytes = 0;
+  options.on_evict = [&](uint64_t, LogPriority priority, ByteView record) {
+    ++evicted[priority];
+    evicted_bytes += record.size();
+  };
+  auto log = Open(options);
+  ASSERT_TRUE(log->SetCursor("uplink", 0));
+  log->MayLose("uplink");
+  WriteRounds(*log, 500);  // 1.5 MB into 1 MiB.
+  EXPECT_LE(log->bytes(), options.max_bytes);
+  EXPECT_EQ(evicted.count(LogPriority::kNormal), 0U);
+  EXPECT_EQ(evicted_bytes, 1000U * static_cast<uint64_t>(evicted[LogPriority::kLow]));
+  auto counts = CountByPriority(*log);
+  EXPECT_EQ(counts[0], 500);
+  EXPECT_EQ(counts[2], 500);
+  EXPECT_EQ(counts[1] + evicted[LogPriority::kLow], 500);
+  WriteRounds(*log, 500);
+  counts = CountByPriority(*log);
+  EXPECT_EQ(counts[2] + evicted[LogPriority::kHigh], 1000);
+  EXPECT_EQ(counts[0] + evicted[LogPriority::kNormal], 1000);
+  EXPECT_GT(counts[2], counts[0]);  // The important ones stay longest.
+  const uint64_t end = log->durable_end();
+  log.reset();
+  log = Open(options);
+  EXPECT_EQ(log->durable_end(), end);
+  EXPECT_EQ(CountByPriority(*log), counts);
+}
+
+TEST_F(DurableLogTest, WhatAnotherConsumerNeedsIsNotGivenUp) {
+  auto log = Open();
+  ASSERT_TRUE(log->SetCursor("history", 0));
+  ASSERT_TRUE(log->SetCursor("uplink", 0));
+  log->MayLose("uplink");
+  Result<uint64_t> index = 0;
+  const Bytes record(1000, 1);
+  while (index && log->Sync()) index = log->Append(record, LogPriority::kLow);
+  EXPECT_EQ(index.error().code, Code::kResourceExhausted);
+  EXPECT_EQ(CountByPriority(*log)[1], static_cast<int>(log->durable_end()));
+}
+
+TEST_F(DurableLogTest, AThinnedSegmentIsStillSearchedForDamage) {
+  auto log = Open();
+  ASSERT_TRUE(log->SetCursor("uplink", 0));
+  log->MayLose("uplink");
+  WriteRounds(*log, 500);
+  log.reset();
+  const auto files = ListFiles(folder_.path(), ".log");
+  ASSERT_TRUE(files);
+  {
+    std::fstream file(folder_ / files->front(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(kSegmentHeaderBytes + 2 * kRecordHeaderBytes + 10));
+    file.put('x');
+  }
+  log = Open();
+  int seen = 0;
+  const Status read = log->Read(0, [&](uint64_t, ByteView) {
+    ++seen;
+    return true;
+  });
+  EXPECT_EQ(read.error().code, Code::kDataLoss);
+  EXPECT_GT(seen, 900);
+}
+
+TEST_F(DurableLogTest, OldSegmentsGoWhenEverybodyHasReadThem) {
+  LogOptions options = Options();
+  options.max_age = std::chrono::hours(24);
+  auto log = Open(options);
+  WriteRounds(*log, 200);
+  const uint64_t bytes = log->bytes();
+  log.reset();
+  const auto files = ListFiles(folder_.path(), ".log");
+  ASSERT_TRUE(files);
+  for (const std::string& name : *files)
+    fs::last_write_time(folder_ / name, fs::file_time_type::clock::now() - std::chrono::hours(25));
+  log = Open(options);
+  ASSERT_TRUE(log->SetCursor("history", 0));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_EQ(log->bytes(), bytes);
+  ASSERT_TRUE(log->SetCursor("history", log->durable_end()));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_LT(log->bytes(), bytes / 4);
+  EXPECT_GT(log->begin(), 0U);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // A record is a header of 20 bytes and its payload:
 //
 //   u32 crc        CRC-32C over everything behind it
-//   u32 length     of the payload
+//   u32 length     of the payload in 28 bits; above them: 2 bits priority, 1 bit 0, 1 bit evicted
 //   u64 index
 //   u32 unsynced   records before this one that were not yet durable when it was written
 //
@@ -28,6 +28,8 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr char kMagic[8] = {'P', 'S', 'L', 'O', 'G', '1', '\r', '\n'};
 constexpr size_t kReadAhead = 256 << 10;
+constexpr uint32_t kLengthMask = (1U << 28) - 1, kNeverBit = 1U << 30, kEvictedBit = 1U << 31;
+constexpr int kPriorityShift = 28;
 
 template <typename T>
 T Load(const uint8_t* at) {
@@ -73,16 +75,31 @@ Status CheckSegmentHeader(ByteView header, uint64_t first_index) {
   return {};
 }
 
-void EncodeRecord(uint64_t index, uint32_t unsynced, ByteView payload, Bytes& out) {
-  CHECK(payload.size() <= kRecordBytesMax);
+namespace {
+
+void Encode(uint64_t index, uint32_t unsynced, uint32_t length_word, ByteView payload, Bytes& out) {
   const size_t start = out.size();
   Store(uint32_t{0}, out);
-  Store(static_cast<uint32_t>(payload.size()), out);
+  Store(length_word, out);
   Store(index, out);
   Store(unsynced, out);
   out.insert(out.end(), payload.begin(), payload.end());
   const uint32_t crc = Crc32c(ByteView(out).subspan(start + sizeof(uint32_t)));
   std::memcpy(out.data() + start, &crc, sizeof crc);
+}
+
+}  // namespace
+
+void EncodeRecord(uint64_t index, uint32_t unsynced, ByteView payload, Bytes& out,
+                  LogPriority priority) {
+  CHECK(payload.size() <= kRecordBytesMax);
+  Encode(index, unsynced,
+         static_cast<uint32_t>(payload.size()) | static_cast<uint32_t>(priority) << kPriorityShift,
+         payload, out);
+}
+
+void EncodeEvicted(uint64_t index, uint32_t unsynced, Bytes& out) {
+  Encode(index, unsynced, kEvictedBit, {}, out);
 }
 
 SegmentScanner::SegmentScanner(Source source, uint64_t offset, uint64_t next_index,
@@ -109,7 +126,13 @@ Result<ByteView> SegmentScanner::Window(size_t size) {
 Result<std::optional<ScannedRecord>> SegmentScanner::TryHere() {
   ASSIGN_OR_RETURN(const ByteView header, Window(kRecordHeaderBytes));
   if (header.size() < kRecordHeaderBytes) return std::nullopt;
-  const auto length = Load<uint32_t>(header.data() + 4);
+  const auto length_word = Load<uint32_t>(header.data() + 4);
+  const uint32_t length = length_word & kLengthMask;
+  const auto priority = static_cast<LogPriority>(length_word >> kPriorityShift & 3);
+  const bool evicted = (length_word & kEvictedBit) != 0;
+  if ((length_word & kNeverBit) != 0 || priority > LogPriority::kHigh ||
+      (evicted && length_word != kEvictedBit))
+    return std::nullopt;
   const auto index = Load<uint64_t>(header.data() + 8);
   if (length > kRecordBytesMax || index < next_index_ || index >= end_index_) return std::nullopt;
   ASSIGN_OR_RETURN(const ByteView record, Window(kRecordHeaderBytes + length));
@@ -119,6 +142,8 @@ Result<std::optional<ScannedRecord>> SegmentScanner::TryHere() {
                        .unsynced = Load<uint32_t>(record.data() + 16),
                        .offset = offset_,
                        .end = offset_ + record.size(),
+                       .priority = priority,
+                       .evicted = evicted,
                        .payload = record.subspan(kRecordHeaderBytes)};
 }
 

@@ -17,19 +17,27 @@ inline constexpr size_t kSegmentHeaderBytes = 32;
 inline constexpr size_t kRecordHeaderBytes = 20;
 inline constexpr size_t kRecordBytesMax = 16 << 20;
 
+// What goes first when a consumer is so late that the log is full.
+enum class LogPriority : uint8_t { kNormal = 0, kLow = 1, kHigh = 2 };
+
 Bytes EncodeSegmentHeader(uint64_t first_index);
 // kDataLoss when it is not one, or not that of a segment that begins with `first_index`.
 Status CheckSegmentHeader(ByteView header, uint64_t first_index);
 
 // Appends one record to `out`. `unsynced`: how many records before it were not yet durable when it
 // was written.
-void EncodeRecord(uint64_t index, uint32_t unsynced, ByteView payload, Bytes& out);
+void EncodeRecord(uint64_t index, uint32_t unsynced, ByteView payload, Bytes& out,
+                  LogPriority priority = LogPriority::kNormal);
+// In its place when it was evicted: its index without its payload.
+void EncodeEvicted(uint64_t index, uint32_t unsynced, Bytes& out);
 
 struct ScannedRecord {
   uint64_t index = 0;
   uint32_t unsynced = 0;
   uint64_t offset = 0, end = 0;  // In the file.
-  ByteView payload;              // Until the next call.
+  LogPriority priority = LogPriority::kNormal;
+  bool evicted = false;  // By policy: there is no payload any more.
+  ByteView payload;      // Until the next call.
 };
 
 // Walks over a segment. After damage it looks for the next whole record byte by byte; the caller

@@ -16,15 +16,12 @@
 #include "telemetry/pipeline.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "telemetry/batch_codec.h"
-#include "telemetry/quality.h"
-#include "telemetry/retention_clock.h"
-#include "telemetry/write_queue.h"
+#include "telemetry/pipeline_impl.h"
+#include "telemetry/row_classes.h"
 
 namespace penstock::telemetry {
 namespace {
@@ -32,43 +29,10 @@ namespace {
 using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr const char* kCursor = "history";
 constexpr milliseconds kFirstPause{50}, kLongestPause{1000};
-// Records before the cursor that Start reads to know the latest sequence and what would be a
-// duplicate.
-constexpr uint64_t kPrimeRecords = 256;
 // Rows of one record of the log: even without any runs they stay under its 16 MiB.
 constexpr size_t kRecordRows = 1 << 18;
-constexpr size_t kBytesPerRow = 10;   // Of a record, about.
 constexpr size_t kSharedRows = 4096;  // Smaller writes are copied into a common record.
-
-struct PipelineMetrics {
-  Metric& stored = Counter("penstock_samples_stored_total", "Samples durable in the log.");
-  Metric& duplicates =
-      Counter("penstock_samples_duplicate_total", "Samples dropped because they came twice.");
-  Metric& refused =
-      Counter("penstock_samples_refused_total", "Samples whose producer was told an error.");
-  Metric& durable_us =
-      Gauge("penstock_log_durable_us", "Append and sync of the log, moving average.");
-  Metric& failing =
-      Gauge("penstock_log_failing", "1 while the log takes nothing (full or broken disk).");
-  Metric& log_errors =
-      Counter("penstock_log_errors_total", "Failed attempts to write or sync the log.");
-  Metric& history_errors = Counter("penstock_history_errors_total", "Failed writes to history.");
-  Metric& history_behind =
-      Gauge("penstock_history_behind_records", "Log records that history still lacks.");
-  Metric& damaged =
-      Counter("penstock_log_records_damaged_total", "Log records that could not be read back.");
-};
-
-storage::HistoryColumns ColumnsFrom(const Batch& batch, size_t skip) {
-  return {.point = std::span(batch.point).subspan(skip),
-          .source_time = std::span(batch.source_time).subspan(skip),
-          .ingest_time = std::span(batch.ingest_time).subspan(skip),
-          .value = std::span(batch.value).subspan(skip),
-          .quality = std::span(batch.quality).subspan(skip),
-          .first_sequence = batch.first_sequence + skip};
-}
 
 Batch Part(const Batch& whole, size_t begin, size_t end) {
   const auto cut = [&](const auto& column) {
@@ -86,109 +50,7 @@ Batch Part(const Batch& whole, size_t begin, size_t end) {
   return part;
 }
 
-// Fires at once the first time it is asked, then every `period`.
-class Every {
- public:
-  explicit Every(milliseconds period) : period_(period) {}
-  bool Due(Steady::time_point now) {
-    if (now < next_) return false;
-    next_ = now + period_;
-    return true;
-  }
-  void Restart() { next_ = Steady::now() + period_; }
-
- private:
-  milliseconds period_;
-  Steady::time_point next_{};
-};
-
 }  // namespace
-
-struct Pipeline::Impl {
-  Impl(storage::DurableLog& log_, storage::History& history_, QuarantineSink& quarantine,
-       const Clock& clock_, PipelineOptions options_)
-      : log(log_),
-        history(history_),
-        clock(clock_),
-        options(options_),
-        marker(quarantine),
-        queue({.batches_max = options_.queue_batches,
-               .rows_max = options_.queue_rows,
-               .gap = options_.commit_gap,
-               .hurry_rows = options_.commit_bytes / kBytesPerRow,
-               .ledger = options_.ledger}) {}
-
-  // Rows that become one record of the log, and which writes of the round they are of.
-  struct Record {
-    Batch batch;
-    size_t first_item = 0, last_item = 0;
-    uint64_t index = 0;
-  };
-  using Records = std::vector<Record>;
-
-  void Run();
-  void Handle(std::vector<WriteQueue::Item> items);
-  Records Gather(std::vector<WriteQueue::Item>& items);
-  void Judge(Batch& batch);
-  size_t Commit(Records& records, Status& status);
-  Status CommitGroup(std::span<Record> group, size_t& done);
-  Status TryCommit(std::span<Record> group, size_t& done);
-  Result<uint64_t> AppendRecord(Batch& batch);
-  void BookStored(std::span<const Record> records);
-  void Refuse(std::span<const Record> records);
-  void ToTail(std::span<const Record> records);
-  void TellRefused(std::vector<WriteQueue::Refusal>& refusals);
-  void Publish(const Batch& batch, bool replayed);
-
-  Status Replay();
-  Status CatchUp(bool starting);
-  Status ToHistory(const Batch& batch, uint64_t skip_below);
-  Status FlushHistory();
-  Status PassDamage(Status read);
-  void Prime(const Batch& batch);
-  void Periodic();
-  void SweepSilent();
-  void FlushWhenAskedOrDue();
-  void Retain();
-  void TakeSnapshot();
-  void NameUnknown(const Batch& batch);
-
-  storage::DurableLog& log;
-  storage::History& history;
-  const Clock& clock;
-  const PipelineOptions options;
-  QualityMarker marker;
-  WriteQueue queue;
-  PipelineMetrics metrics;
-
-  struct Subscription {
-    Subscriber call;
-    bool replay;
-  };
-  std::vector<Subscription> subscribers;
-  Check check;
-  std::vector<std::function<Status()>> before_cursor;
-
-  std::mutex control;  // Guards the four below.
-  std::condition_variable flushed;
-  std::shared_ptr<const things::Snapshot> fresh_snapshot;
-  uint64_t flush_asked = 0, flush_done = 0;
-  Status flush_status;
-
-  // The pipeline's thread only.
-  std::vector<bool> named;  // By PointId: history knows its name.
-  Bytes record;
-  uint64_t history_next = 0;  // Log index that history needs next.
-  Every sweep{options.sweep_every}, flush{options.flush_every}, retain{options.retain_every};
-  Every catch_up{milliseconds(1000)};
-  RetentionClock retention_clock;
-
-  std::atomic<uint64_t> next_sequence{0};
-  std::atomic<double> durable_ms{0};
-  std::atomic<bool> failing{false};
-  bool started = false;
-  std::jthread thread;
-};
 
 // --- The thread
 
@@ -234,19 +96,28 @@ Pipeline::Impl::Records Pipeline::Impl::Gather(std::vector<WriteQueue::Item>& it
       last->batch.Append(batch);
       last->last_item = i;
     } else {
-      records.push_back({std::move(batch), i, i, 0});
+      records.push_back({std::move(batch), i, i});
     }
   }
   Records parts;
-  for (Record& record : records) {
-    Judge(record.batch);
-    const size_t rows = record.batch.size();
-    for (size_t begin = 0; begin < rows && rows > kRecordRows; begin += kRecordRows)
-      parts.push_back({Part(record.batch, begin, std::min(rows, begin + kRecordRows)),
-                       record.first_item, record.last_item, 0});
-    if (rows > 0 && rows <= kRecordRows) parts.push_back(std::move(record));
+  for (Record& whole : records) {
+    Judge(whole.batch);
+    if (whole.batch.own()) {
+      for (auto& [rows, priority] : ByPriority(std::move(whole.batch), priorities))
+        AddRecords({std::move(rows), whole.first_item, whole.last_item, 0, priority}, parts);
+    } else if (!whole.batch.empty()) {
+      AddRecords(std::move(whole), parts);
+    }
   }
   return parts;
+}
+
+void Pipeline::Impl::AddRecords(Record whole, Records& parts) {
+  const size_t rows = whole.batch.size();
+  if (rows <= kRecordRows) return parts.push_back(std::move(whole));
+  for (size_t begin = 0; begin < rows; begin += kRecordRows)
+    parts.push_back({Part(whole.batch, begin, std::min(rows, begin + kRecordRows)),
+                     whole.first_item, whole.last_item, 0, whole.priority});
 }
 
 // What comes from another node was judged there; its rows keep their numbers.
@@ -307,7 +178,7 @@ Status Pipeline::Impl::TryCommit(std::span<Record> group, size_t& done) {
   Status status;
   for (Record& each : group) {
     each.batch.first_sequence = sequence;
-    auto index = AppendRecord(each.batch);
+    auto index = AppendRecord(each);
     if (!index) {
       status = std::unexpected(std::move(index).error());
       break;
@@ -326,13 +197,13 @@ Status Pipeline::Impl::TryCommit(std::span<Record> group, size_t& done) {
   return status;
 }
 
-Result<uint64_t> Pipeline::Impl::AppendRecord(Batch& batch) {
-  if (batch.own()) batch.origin.epoch = options.epoch;
-  record.clear();
-  EncodeBatch(batch, record);
-  auto index = log.Append(record);
+Result<uint64_t> Pipeline::Impl::AppendRecord(Record& record) {
+  if (record.batch.own()) record.batch.origin.epoch = options.epoch;
+  encoded.clear();
+  EncodeBatch(record.batch, encoded);
+  auto index = log.Append(encoded, record.priority);
   if (!index && index.error().code == Code::kResourceExhausted && FlushHistory())
-    index = log.Append(record);  // The cursor moved: old segments could go.
+    index = log.Append(encoded, record.priority);  // The cursor moved: old segments could go.
   return index;
 }
 
@@ -415,133 +286,6 @@ void Pipeline::Impl::FlushWhenAskedOrDue() {
   if (asked > 0) flush_done = asked;
   flush_status = std::move(done);
   flushed.notify_all();
-}
-
-void Pipeline::Impl::Retain() {
-  const Time now = retention_clock.Believe(clock.Now(), Steady::now());
-  auto gone = history.Retain(now - options.retain, options.history_bytes_max);
-  if (!gone) return LogSometimes(LogLevel::kError, "retain", "history: " + gone.error().ToString());
-  if (*gone == 0) return;
-  LogInfo("history: {} samples older than kept were deleted", *gone);
-  queue.BookEvicted(*gone);
-  if (options.ledger != nullptr) options.ledger->EvictUnnamed(*gone);
-}
-
-void Pipeline::Impl::TakeSnapshot() {
-  std::shared_ptr<const things::Snapshot> snapshot;
-  {
-    const std::lock_guard lock(control);
-    snapshot.swap(fresh_snapshot);
-  }
-  if (!snapshot) return;
-  if (named.size() < snapshot->by_id.size()) named.resize(snapshot->by_id.size());
-  for (const auto* property : snapshot->by_id) {
-    if (property == nullptr) continue;
-    const things::Point& point = property->point;
-    history.NamePoint(point.id, point.path(), point.product);
-    named[point.id.value] = true;
-  }
-  marker.SetSnapshot(std::move(snapshot));
-}
-
-// --- History
-
-// Replayed rows may be of points whose file is gone; their values are kept under a name that says
-// so.
-void Pipeline::Impl::NameUnknown(const Batch& batch) {
-  for (const PointId id : batch.point) {
-    if (id.value < named.size() && named[id.value]) continue;
-    if (named.size() <= id.value) named.resize(id.value + 1);
-    history.NamePoint(id, fmt::format("unknown/point-{}", id.value), "unknown");
-    named[id.value] = true;
-  }
-}
-
-Status Pipeline::Impl::ToHistory(const Batch& batch, uint64_t skip_below) {
-  const uint64_t end = batch.first_sequence + batch.size();
-  if (end <= skip_below) return {};
-  NameUnknown(batch);
-  const size_t skip = batch.first_sequence < skip_below ? skip_below - batch.first_sequence : 0;
-  auto kept = history.Append(ColumnsFrom(batch, skip));
-  if (!kept) {
-    metrics.history_errors.Add();
-    LogSometimes(LogLevel::kError, "history", "history: " + kept.error().ToString());
-  }
-  return kept;
-}
-
-Status Pipeline::Impl::CatchUp(bool starting) {
-  const uint64_t in_files = starting ? history.flushed_sequence_end() : 0;
-  Status failure;
-  auto read = log.Read(history_next, [&](uint64_t index, ByteView bytes) {
-    auto batch = DecodeBatch(bytes);
-    if (!batch) {
-      metrics.damaged.Add();
-      LogError("durable log: record {} skipped: {}", index, batch.error().ToString());
-    } else {
-      failure = ToHistory(*batch, in_files);
-      if (!failure) return false;
-      if (starting) {
-        next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-        if (options.ledger != nullptr) options.ledger->Replay(*batch, index);
-        Prime(*batch);
-        Publish(*batch, true);
-      }
-    }
-    history_next = index + 1;
-    return true;
-  });
-  // All whole records were visited: what is behind the last of them is damaged too.
-  if (!read && read.error().code == Code::kDataLoss && failure) history_next = log.durable_end();
-  TRY(PassDamage(std::move(read)));
-  return failure;
-}
-
-// A damaged record was counted and skipped by the log; the whole ones beside it must not be lost
-// for it.
-Status Pipeline::Impl::PassDamage(Status read) {
-  if (read || read.error().code != Code::kDataLoss) return read;
-  LogSometimes(LogLevel::kError, "log-damage", "durable log: " + read.error().ToString());
-  Counter("penstock_log_damaged_total", "Reads of the durable log that met damaged records").Add();
-  return {};
-}
-
-// Rows of an earlier life: what would be a duplicate of them, and what time it was.
-void Pipeline::Impl::Prime(const Batch& batch) {
-  if (!batch.own()) return;
-  marker.Prime(batch);
-  if (!batch.empty()) retention_clock.Remember(batch.ingest_time.back());
-}
-
-Status Pipeline::Impl::Replay() {
-  next_sequence = history.flushed_sequence_end();
-  ASSIGN_OR_RETURN(const uint64_t cursor, log.Cursor(kCursor));
-  history_next = std::clamp(cursor, log.begin(), log.durable_end());
-  const uint64_t known =
-      std::max(log.begin(), history_next - std::min(history_next, kPrimeRecords));
-  auto read = log.Read(known, [&](uint64_t index, ByteView bytes) {
-    if (index >= history_next) return false;
-    if (auto batch = DecodeBatch(bytes)) {
-      next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-      Prime(*batch);
-    }
-    return true;
-  });
-  TRY(PassDamage(std::move(read)));
-  TRY(CatchUp(true));
-  if (options.ledger == nullptr) return {};
-  options.ledger->EndReplay(next_sequence);
-  next_sequence = std::max<uint64_t>(next_sequence, options.ledger->sequence_end());
-  queue.BookEarlier(options.ledger->total());
-  return {};
-}
-
-Status Pipeline::Impl::FlushHistory() {
-  TRY(history.Flush());
-  if (options.ledger != nullptr) TRY(options.ledger->Persist());
-  for (const auto& hook : before_cursor) TRY(hook());
-  TRY(log.SetCursor(kCursor, history_next));
-  return log.Trim();
 }
 
 // --- The face

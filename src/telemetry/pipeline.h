@@ -43,6 +43,10 @@ struct PipelineOptions {
   size_t tail_rows_max = 2'000'000;  // Earlier flush when the history's tail grows beyond.
   Duration retain = std::chrono::days(90);
   uint64_t history_bytes_max = 20ULL << 30;
+  // What goes at this time, where products are kept for different times; unset: days before
+  // `retain`. Then what went. Both on the pipeline's thread.
+  std::function<storage::HistoryRetention(Time now)> retention;
+  std::function<void(const std::vector<storage::HistoryDeletion>&)> on_deleted;
   uint64_t epoch = 0;             // Of this data folder (storage/epoch.h): identity of own rows.
   PointLedger* ledger = nullptr;  // Outlives the pipeline. Without: counts since Start only.
 };

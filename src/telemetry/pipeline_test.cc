@@ -17,8 +17,10 @@ using std::chrono::milliseconds;
 // A disk that the test can fill up and empty. What survives a crash is in `records` and `cursors`.
 class FakeLog final : public storage::DurableLog {
  public:
-  Result<uint64_t> Append(ByteView record) override {
+  using DurableLog::Append;
+  Result<uint64_t> Append(ByteView record, storage::LogPriority priority) override {
     const std::lock_guard lock(mutex);
+    priorities.push_back(priority);
     if (full) return ResourceExhausted("no space left on device");
     waiting.emplace_back(record.begin(), record.end());
     return records.size() + waiting.size() - 1;
@@ -55,9 +57,11 @@ class FakeLog final : public storage::DurableLog {
     if (!lose_cursors) cursors[name] = index;
     return {};
   }
+  void MayLose(const std::string&) override {}
   Status Trim() override { return {}; }
   uint64_t bytes() const override { return 0; }
 
+  std::vector<storage::LogPriority> priorities;  // Of all that was appended.
   std::mutex mutex;
   std::vector<Bytes> records, waiting;
   std::map<std::string, uint64_t> cursors;
@@ -350,6 +354,23 @@ TEST_F(PipelineTest, ARecordThatTheDiskLostIsAGap) {
   EXPECT_EQ(pipeline_->ledger().produced, 6U);
   EXPECT_EQ((*ledger)->total().lost, 2U);
   pipeline_.reset();
+}
+
+TEST_F(PipelineTest, ARecordHoldsRowsOfOnePriority) {
+  const PointId wave = site_.Add("pump-7", "wave", things::ValueType::kWaveform, 10).id;
+  Start();
+  Batch batch;
+  for (int i = 0; i < 10; ++i) {
+    batch.Add(wave, At(i * 0.1), At(1), i);
+    if (i == 4) batch.Add(flow_, At(1), At(1), 5);
+  }
+  ASSERT_TRUE(Send(std::move(batch)));
+  ExpectBalanced();
+  ASSERT_EQ(log_.priorities.size(), 2U);
+  EXPECT_EQ(log_.priorities[0], storage::LogPriority::kNormal);
+  EXPECT_EQ(log_.priorities[1], storage::LogPriority::kLow);
+  EXPECT_EQ(history_.All().size(), 11U);
+  EXPECT_EQ(log_.syncs, 1);
 }
 
 TEST_F(PipelineTest, ManyWritersShareOneSync) {

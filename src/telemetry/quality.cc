@@ -162,12 +162,18 @@ QualityMarker::Fate QualityMarker::Quarantine(const Batch& batch, size_t row,
   return Fate::kQuarantine;
 }
 
+inline QualityMarker::Seen QualityMarker::Seen::Of(Time time, double value) {
+  constexpr uint64_t kOdd = 0x9E3779B97F4A7C15ULL;
+  return {static_cast<uint32_t>(static_cast<uint64_t>(ToMicros(time)) * kOdd >> 32),
+          static_cast<uint32_t>(std::bit_cast<uint64_t>(value) * kOdd >> 32)};
+}
+
 inline void QualityMarker::Remember(Hot& hot, PointId id, Time source, Time ingest, double value) {
   recent_rows_.Add(FingerprintOf(id, source, value));
-  Recent& recent = recent_[id.value];
-  recent[hot.recent_next] = {source, value};
-  hot.recent_next = static_cast<uint8_t>((hot.recent_next + 1) % recent.size());
-  hot.recent_count = static_cast<uint8_t>(std::min<size_t>(hot.recent_count + 1U, recent.size()));
+  auto& rows = recent_[id.value].rows;
+  rows[hot.recent_next] = Seen::Of(source, value);
+  hot.recent_next = static_cast<uint8_t>((hot.recent_next + 1) % rows.size());
+  hot.recent_count = static_cast<uint8_t>(std::min<size_t>(hot.recent_count + 1U, rows.size()));
   hot.last_ingest = std::max(hot.last_ingest, ingest);
   hot.stale = false;
 }
@@ -227,10 +233,11 @@ QualityMarker::Fate QualityMarker::JudgeSample(const Batch& batch, size_t row,
   const Time time = batch.source_time[row];
   const double value = batch.value[row];
   if (time <= hot.newest) {
-    const Recent& recent = recent_[point.id.value];
+    const auto& rows = recent_[point.id.value].rows;
+    const Seen seen = Seen::Of(time, value);
     for (size_t i = 0; i < hot.recent_count; ++i) {
-      if (recent[i].time != time) continue;
-      if (recent[i].value == value) return Fate::kDuplicate;
+      if (rows[i].time != seen.time) continue;
+      if (rows[i] == seen) return Fate::kDuplicate;
       Worsen(quality, kUncertainSubNormal);
     }
     if (recent_rows_.Has(FingerprintOf(point.id, time, value))) return Fate::kDuplicate;
@@ -287,10 +294,11 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   }
   const double key = BurstKey(batch, begin, end);
   bool again = recent_rows_.Has(FingerprintOf(point.id, time, key));
-  const Recent& recent = recent_[point.id.value];
+  const auto& rows = recent_[point.id.value].rows;
+  const Seen seen = Seen::Of(time, key);
   for (size_t i = 0; i < hot.recent_count; ++i) {
-    if (recent[i].time != time) continue;
-    again = again || recent[i].value == key;
+    if (rows[i].time != seen.time) continue;
+    again = again || rows[i] == seen;
     Worsen(quality, kUncertainSubNormal);
   }
   if (again) {

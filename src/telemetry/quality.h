@@ -76,7 +76,7 @@ class QualityMarker {
 
  private:
   // What the loop needs of one point when all is as usual, in one cache line.
-  struct Hot {
+  struct alignas(64) Hot {
     Time newest{}, last_time{}, last_ingest{};
     double last_value = 0;
     double minimum = 0, maximum = 0;
@@ -86,13 +86,16 @@ class QualityMarker {
     uint8_t recent_count = 0, recent_next = 0;
   };
   static constexpr uint8_t kKnown = 1, kWaveform = 2, kRuled = 4, kMayBeStale = 8;
-  // 8 recent rows (for a waveform: bursts, by hash) find redelivered ones, whatever other points
-  // have sent meanwhile.
+  // 8 recent rows (for a waveform: bursts) find redelivered ones, whatever other points have sent
+  // meanwhile: 32 bits of the time's hash and 32 of the value's.
   struct Seen {
-    Time time;
-    double value;
+    uint32_t time = 0, value = 0;
+    static Seen Of(Time time, double value);
+    bool operator==(const Seen&) const = default;
   };
-  using Recent = std::array<Seen, 8>;
+  struct alignas(64) Recent {
+    std::array<Seen, 8> rows;
+  };
   struct Flat {
     bool has = false;
     Time since{};

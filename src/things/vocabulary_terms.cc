@@ -75,6 +75,7 @@ constexpr Term kForms[] = {{"forms", Shape::kObjects, Class::kForm, true}};
 constexpr Term kOwnProperty[] = {
     {"ps:report", Shape::kObject, Class::kReport},
     {"ps:quality", Shape::kObject, Class::kQuality},
+    {"ps:priority", Shape::kText, Class::kNone, false, "|low|normal|high|"},
     {"ps:sampleRate", Shape::kPositive},
     {"ps:contract", Shape::kText},
     {"ps:classification", Shape::kText, Class::kNone, false,

@@ -35,7 +35,10 @@ void ScanSegment(ByteView bytes) {
     end = found.end;
     // Written again it must be the same bytes.
     Bytes again;
-    EncodeRecord(found.index, found.unsynced, found.payload, again);
+    if (found.evicted)
+      EncodeEvicted(found.index, found.unsynced, again);
+    else
+      EncodeRecord(found.index, found.unsynced, found.payload, again, found.priority);
     CHECK(std::equal(again.begin(), again.end(),
                      bytes.begin() + static_cast<ptrdiff_t>(found.offset)));
   }

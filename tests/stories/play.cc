@@ -59,6 +59,14 @@ Status NotRefused(const World& world, const Step* next) {
   return FailedPrecondition("answered {}: {}", world.last_answer.status, world.last_answer.text);
 }
 
+// Whatever happened in a story: every sample is somewhere.
+Status LedgerAddsUp(World& world) {
+  if (!world.started()) return {};
+  ASSIGN_OR_RETURN(const Json ledger, world.Get("/api/v1/ledger"));
+  if (ledger["gap"] == 0 && ledger["points_with_gap"] == 0 && ledger["lost"] == 0) return {};
+  return FailedPrecondition("the ledger has a gap: {}", ledger.dump());
+}
+
 }  // namespace
 
 Status Play(const Story& story) {
@@ -74,7 +82,7 @@ Status Play(const Story& story) {
                                 step.text, played.error().ToString(),
                                 FormatTime(world.clock().Now()), world.Log());
   }
-  return {};
+  return LedgerAddsUp(world);
 }
 
 }  // namespace penstock::stories

@@ -2,6 +2,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace penstock::protocols {
@@ -10,6 +12,7 @@ namespace {
 constexpr size_t kMaxSeries = 100'000;
 constexpr size_t kMaxFields = 10'000;  // Per series.
 constexpr size_t kFirstSlots = 1024;
+constexpr size_t kFewFields = 24;  // Fewer are searched one by one.
 
 uint64_t RandomSeed() {
   uint64_t seed = 0;
@@ -65,19 +68,40 @@ Series* SeriesCache::Add(std::string_view key, std::string thing) {
   return Follow(index);
 }
 
+const Field* SeriesCache::Known(const Series& series, std::string_view key) {
+  if (series.by_key.empty()) {
+    for (const Field& field : series.fields)
+      if (field.key == key) return &field;
+    return nullptr;
+  }
+  const auto known = series.by_key.find(key);
+  return known == series.by_key.end() ? nullptr : &series.fields[known->second];
+}
+
 const Field& SeriesCache::FieldOf(Series& series, std::string_view key, size_t position) {
   if (position < series.fields.size() && series.fields[position].key == key)
     return series.fields[position];
-  const auto known = series.by_key.find(key);
-  if (known != series.by_key.end()) return series.fields[known->second];
+  if (const Field* known = Known(series, key)) return *known;
   if (series.fields.size() >= kMaxFields) {
     series.fields.clear();
     series.by_key.clear();
   }
-  series.by_key.emplace(key, static_cast<uint32_t>(series.fields.size()));
+  // Most series have as many fields as the one before.
+  if (series.fields.empty()) series.fields.reserve(std::min(usual_fields_, kFewFields));
+  usual_fields_ = series.fields.size() + 1;
   Field& field = series.fields.emplace_back();
   field.key = key;
-  if (const things::Point* point = snapshot_->FindPoint(series.thing + "/" + Unescaped(key))) {
+  if (series.fields.size() == kFewFields)
+    for (uint32_t i = 0; i + 1 < series.fields.size(); ++i)
+      series.by_key.emplace(series.fields[i].key, i);
+  if (series.fields.size() >= kFewFields)
+    series.by_key.emplace(key, static_cast<uint32_t>(series.fields.size() - 1));
+  path_.assign(series.thing).push_back('/');
+  if (key.find('\\') == key.npos)
+    path_ += key;
+  else
+    path_ += Unescaped(key);
+  if (const things::Point* point = snapshot_->FindPoint(path_)) {
     field.id = point->id;
     field.type = point->type;
   }

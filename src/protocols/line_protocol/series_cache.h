@@ -29,7 +29,7 @@ struct Series {
   uint64_t hash = 0;
   uint32_t next = UINT32_MAX;  // Followed this one last time.
   std::vector<Field> fields;   // In the order first seen.
-  // Into `fields`, for fields out of their order.
+  // Into `fields`, for fields out of their order; empty while these are few.
   std::unordered_map<std::string, uint32_t, KeyHash, std::equal_to<>> by_key;
 };
 
@@ -72,6 +72,7 @@ class SeriesCache {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   uint64_t Hash(std::string_view key) const;
+  static const Field* Known(const Series& series, std::string_view key);
   Series* Follow(uint32_t index);
   void Forget();
   void Grow();
@@ -83,6 +84,8 @@ class SeriesCache {
   std::vector<Series> series_;
   std::vector<uint32_t> slots_;  // A power of two, at most half full; linear probing.
   uint32_t last_ = kNone;
+  std::string path_;  // Scratch.
+  size_t usual_fields_ = 1;
 };
 
 }  // namespace penstock::protocols
