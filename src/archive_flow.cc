@@ -63,6 +63,7 @@ Status ArchiveFlow::PushOnce() {
   if (report->files > 0)
     LogInfo("archive: {} files, {} bytes copied; {} removed", report->files, report->bytes,
             report->removed);
+  if (report->files > 0 && on_copied_) on_copied_(*report);
   return {};
 }
 

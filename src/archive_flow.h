@@ -2,6 +2,7 @@
 // holds up nobody. Owned by the node, like the other flows.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -17,6 +18,10 @@ class ArchiveFlow {
   static Result<std::unique_ptr<ArchiveFlow>> Open(const Settings& settings, const Clock& clock);
   ~ArchiveFlow();  // Stop().
 
+  // Called on its thread after a copy that moved something; before Start.
+  void OnCopied(std::function<void(const storage::BlobArchive::Report&)> call) {
+    on_copied_ = std::move(call);
+  }
   void Start();
   void Stop();  // Ends a copy in the middle; the next life goes on.
 
@@ -30,6 +35,7 @@ class ArchiveFlow {
   const ClusterSettings settings_;
   std::unique_ptr<storage::Blobs> blobs_;
   storage::BlobArchive archive_;
+  std::function<void(const storage::BlobArchive::Report&)> on_copied_;
   bool loaded_ = false;
   std::jthread thread_;
 };

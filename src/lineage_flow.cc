@@ -10,6 +10,7 @@
 #include "lineage_flow.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "things/form.h"
@@ -50,6 +51,8 @@ Result<std::unique_ptr<LineageFlow>> LineageFlow::Open(storage::Records& records
   ASSIGN_OR_RETURN(flow->lineage_, telemetry::Lineage::Open(records, flow->parts_.settings.site));
   if (const auto counts = flow->lineage_->Counts(); counts.contains(kUntil))
     flow->told_until_ = FromMicros(static_cast<int64_t>(counts.at(kUntil)));
+  else
+    flow->told_until_ = flow->parts_.clock.Now();  // 0 in a replay, before its first row.
   flow->next_ = std::chrono::steady_clock::now() + flow->parts_.settings.lineage_every;
   return flow;
 }
@@ -88,7 +91,6 @@ void LineageFlow::Tell() {
   const Json models = parts_.models();
   for (const Json& model : models.is_array() ? models : models.value("items", Json::array()))
     AddModel(model, *snapshot);
-  AddRetention(*snapshot);
   counts_[kUntil] = static_cast<uint64_t>(ToMicros(now_));
   Status told = lineage_->Tell(runs_);
   if (told) told = lineage_->SetCounts(counts_);
@@ -156,7 +158,10 @@ void LineageFlow::AddModel(const Json& model, const things::Snapshot& snapshot) 
   const std::string name = StringOr(model, "name", "");
   const Json version = model.value("version", Json());
   const std::string release =
-      fmt::format("{}@{}", name, version.is_string() ? version.get<std::string>() : version.dump());
+      version.is_null()
+          ? name
+          : fmt::format("{}@{}", name,
+                        version.is_string() ? version.get<std::string>() : version.dump());
   const LineageDataset installed{lineage_->site_namespace(), "model/" + release, "", {}};
   if (const std::string digest = StringOr(model, "digest", ""); !digest.empty()) {
     const Time trained = ParseTime(StringOr(model, "trained_at", "")).value_or(told_until_);
@@ -169,7 +174,10 @@ void LineageFlow::AddModel(const Json& model, const things::Snapshot& snapshot) 
                  {"metrics", model.value("metrics", Json::object())}};
     runs_.push_back(std::move(run));
   }
-  const uint64_t predictions = Since("score/" + name, model.value("predictions", uint64_t{0}));
+  uint64_t& told = predictions_[name];
+  const uint64_t all = model.value("predictions", uint64_t{0});
+  const uint64_t predictions = all - std::min(all, told);
+  told = all;
   if (predictions == 0) return;
   LineageRun features{"features/" + name, "FEATURES", told_until_, now_};
   LineageRun score{"score/" + name, "SCORE", told_until_, now_};
@@ -204,17 +212,45 @@ void LineageFlow::AddModel(const Json& model, const things::Snapshot& snapshot) 
   runs_.push_back(std::move(score));
 }
 
-void LineageFlow::AddRetention(const things::Snapshot& snapshot) {
-  const uint64_t gone = Since("retention", parts_.ledger.total().evicted);
-  if (gone == 0) return;
-  LineageRun run{"retention", "RETENTION", told_until_, now_};
-  std::map<std::string, bool> products;
-  for (const things::Thing& thing : snapshot.things)
-    for (const things::Property& property : thing.properties)
-      products[property.point.product] = true;
-  for (const auto& [name, known] : products) run.inputs.push_back(Product(name));
-  run.facts = {{"deleted_samples", gone}};
-  runs_.push_back(std::move(run));
+std::vector<LineageDataset> LineageFlow::AllProducts() const {
+  std::set<std::string> names;
+  for (const things::Thing& thing : parts_.directory.snapshot()->things)
+    for (const things::Property& property : thing.properties) names.insert(property.point.product);
+  std::vector<LineageDataset> products;
+  for (const std::string& name : names) products.push_back(Product(name));
+  return products;
+}
+
+void LineageFlow::Deleted(const std::vector<storage::HistoryDeletion>& gone) {
+  LineageRun run{"retention", "RETENTION", parts_.clock.Now(), parts_.clock.Now()};
+  Json deleted = Json::array();
+  std::set<std::string> products;
+  for (const auto& each : gone) {
+    if (each.rows == 0) continue;
+    products.insert(each.product);
+    deleted.push_back({{"product", each.product},
+                       {"level", each.level},
+                       {"rows", each.rows},
+                       {"first", FormatTime(each.first)},
+                       {"last", FormatTime(each.last)}});
+  }
+  if (deleted.empty()) return;
+  if (products.contains(""))
+    run.inputs = AllProducts();
+  else
+    for (const std::string& name : products) run.inputs.push_back(Product(name));
+  run.facts = {{"deleted", std::move(deleted)}};
+  if (const Status told = TellOnce(std::move(run)); !told)
+    LogSometimes(LogLevel::kWarn, "lineage", "lineage not told: " + told.error().ToString());
+}
+
+void LineageFlow::Copied(uint64_t files, uint64_t bytes) {
+  LineageRun run{"backup", "BACKUP", parts_.clock.Now(), parts_.clock.Now()};
+  run.inputs = AllProducts();
+  run.outputs.push_back({lineage_->site_namespace(), "archive/history", "", {}});
+  run.facts = {{"files", files}, {"bytes", bytes}};
+  if (const Status told = TellOnce(std::move(run)); !told)
+    LogSometimes(LogLevel::kWarn, "lineage", "lineage not told: " + told.error().ToString());
 }
 
 }  // namespace penstock

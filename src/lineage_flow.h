@@ -1,7 +1,7 @@
 // What of the node's work is told as lineage, and when: once an interval, out of what the node
 // counts anyway (ledger, predictions, installed models), so that no sample costs anything for it.
 //
-// Thread rule: one thread (the node's housekeeping; Finish from Stop).
+// Thread rule: one thread (the node's housekeeping; Finish from Stop), but for what says otherwise.
 #pragma once
 
 #include <chrono>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/site.h"
+#include "storage/history.h"
 #include "telemetry/ledger.h"
 #include "telemetry/lineage.h"
 #include "things/contract_directory.h"
@@ -35,8 +36,10 @@ class LineageFlow {
   // Tells what happened since the last time when settings.lineage_every has passed.
   void Sweep();
   void Finish();  // Tells what is left.
-  // One piece of work with a beginning and an end: a replay, a backup.
+  // Work with a beginning and an end; any thread. What cannot be told is logged.
   Status TellOnce(telemetry::LineageRun run);
+  void Deleted(const std::vector<storage::HistoryDeletion>& gone);  // By retention.
+  void Copied(uint64_t files, uint64_t bytes);                      // A backup.
 
   telemetry::Lineage& lineage() { return *lineage_; }
   telemetry::LineageDataset Product(const std::string& name) const;
@@ -46,13 +49,14 @@ class LineageFlow {
   void Tell();
   void AddIngestion(const things::Snapshot& snapshot);
   void AddModel(const Json& model, const things::Snapshot& snapshot);
-  void AddRetention(const things::Snapshot& snapshot);
+  std::vector<telemetry::LineageDataset> AllProducts() const;
   uint64_t Since(const std::string& flow, uint64_t count);
 
   const Parts parts_;
   std::unique_ptr<telemetry::Lineage> lineage_;
   std::chrono::steady_clock::time_point next_{};
   Time told_until_{};
+  std::map<std::string, uint64_t> predictions_;  // As told; they are counted from the start.
   // Of the round in hand.
   Time now_{};
   std::vector<telemetry::LineageRun> runs_;

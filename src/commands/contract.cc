@@ -315,6 +315,26 @@ Result<int> Resolve(const Common& common, const std::string& id, const char* wha
   return kDone;
 }
 
+// Every open entry that fits, oldest page last; stops at the first that the node refuses.
+Result<int> ReleaseAll(const Common& common, const std::string& query, const std::string& reason) {
+  size_t released = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const Json page,
+                     AskNode(common, "GET", "/api/v1/quarantine" + query + "&limit=1000"));
+    if (page["items"].empty()) break;
+    for (const Json& item : page["items"]) {
+      TRY(AskNode(common, "POST", "/api/v1/quarantine/" + item["id"].dump() + "/release",
+                  {{"reason", reason}}));
+      ++released;
+    }
+  }
+  if (common.json)
+    PrintJson({{"released", released}});
+  else
+    fmt::print("{} released\n", released);
+  return kDone;
+}
+
 template <typename Work>
 void Run(const Common& common, int* exit_code, const Work& work) {
   // The findings are the output; what the rooms log on the way says the same in other words.
@@ -396,14 +416,27 @@ void AddQuarantine(CLI::App& app, Common& common, int* exit_code) {
   static std::string id, reason;
   static double value = 0;
   CLI::App* release =
-      command->add_subcommand("release", "Store a sample after all, as it is or corrected");
+      command->add_subcommand("release", "Store samples after all, as they are or corrected");
   release->footer(
-      "Example: penstock quarantine release 12 --value 9.9 --reason \"gauge read on site\"");
+      "Examples: penstock quarantine release 12 --value 9.9 --reason \"gauge read on site\"\n"
+      "          penstock quarantine release --contract pump --rule maximum --reason \"range was "
+      "too narrow\"");
   AddCommonOptions(*release, common);
-  release->add_option("id", id, "Entry")->required();
-  CLI::Option* corrected = release->add_option("--value", value, "Instead of the one that came");
+  CLI::Option* one = release->add_option("id", id, "One entry; else all open ones that fit:");
+  release->add_option("--contract", contract, "pump, or pump@1.2.0")->excludes(one);
+  release->add_option("--point", point, "thing/property")->excludes(one);
+  release->add_option("--rule", rule, "minimum, maximum, type ...")->excludes(one);
+  CLI::Option* corrected =
+      release->add_option("--value", value, "Instead of the one that came")->needs(one);
   release->add_option("--reason", reason, "Why")->required();
   release->callback([&common, exit_code, corrected] {
+    if (id.empty() && contract.empty() && point.empty())
+      return void(*exit_code = Fail(common, {Code::kInvalidArgument, "which entries?", "", "",
+                                             "an id, --contract or --point"}));
+    const std::string query =
+        QueryOf({{"contract", contract}, {"point", point}, {"rule", rule}, {"state", "open"}});
+    if (id.empty())
+      return Run(common, exit_code, [&] { return ReleaseAll(common, query, reason); });
     Json body = {{"reason", reason}};
     if (corrected->count() > 0) body["value"] = value;
     Run(common, exit_code, [&] { return Resolve(common, id, "release", body); });

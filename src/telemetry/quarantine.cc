@@ -313,12 +313,12 @@ Result<std::vector<QuarantineItem>> QuarantineStore::List(uint64_t after, size_t
     where += std::string(" AND ") + condition;
     parameters.push_back(std::move(value));
   };
-  if (filter.contract.find('@') != std::string::npos)
+  if (filter.contract.find('@') != std::string::npos) {
     add("contract = ?", filter.contract);
-  else if (!filter.contract.empty())
-    add("substr(contract, 1, length(?)) = ?", filter.contract + "@");
-  if (!filter.contract.empty() && filter.contract.find('@') == std::string::npos)
+  } else if (!filter.contract.empty()) {  // All its versions.
+    add("substr(contract, 1, ?) = ?", static_cast<int64_t>(filter.contract.size() + 1));
     parameters.emplace_back(filter.contract + "@");
+  }
   if (!filter.point.empty()) add("point = ?", filter.point);
   if (!filter.rule.empty()) add("rule = ?", filter.rule);
   if (filter.state) add("state = ?", std::string(QuarantineStateName(*filter.state)));
@@ -436,11 +436,12 @@ Result<std::vector<uint64_t>> QuarantineStore::Interrupted() {
 }
 
 Result<std::vector<ViolationCount>> QuarantineStore::CountsOf(const std::string& contract_id) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   records_.Query("SELECT contract, point, rule, rows, last FROM "
-                                  "telemetry_violations WHERE substr(contract, 1, length(?)) = ? "
-                                  "ORDER BY contract, point, rule LIMIT 10000",
-                                  {contract_id + "@", contract_id + "@"}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      records_.Query("SELECT contract, point, rule, rows, last FROM "
+                     "telemetry_violations WHERE substr(contract, 1, ?) = ? "
+                     "ORDER BY contract, point, rule LIMIT 10000",
+                     {static_cast<int64_t>(contract_id.size() + 1), contract_id + "@"}));
   std::vector<ViolationCount> counts;
   for (const auto& row : rows)
     counts.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<uint64_t>(row.Integer(3)),
@@ -453,9 +454,10 @@ Result<std::vector<ViolationCount>> QuarantineStore::HeldBetween(const std::stri
   ASSIGN_OR_RETURN(
       const auto rows,
       records_.Query("SELECT contract, point, rule, sum(rows), max(at) FROM telemetry_quarantine "
-                     "WHERE held = 1 AND substr(contract, 1, length(?)) = ? AND at >= ? AND at < ? "
+                     "WHERE held = 1 AND substr(contract, 1, ?) = ? AND at >= ? AND at < ? "
                      "GROUP BY contract, point, rule ORDER BY contract, point, rule LIMIT 10000",
-                     {contract_id + "@", contract_id + "@", ToMicros(from), ToMicros(to)}));
+                     {static_cast<int64_t>(contract_id.size() + 1), contract_id + "@",
+                      ToMicros(from), ToMicros(to)}));
   std::vector<ViolationCount> counts;
   for (const auto& row : rows)
     counts.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<uint64_t>(row.Integer(3)),

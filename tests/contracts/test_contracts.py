@@ -163,6 +163,7 @@ def test_a_new_version_comes_while_running_and_a_broken_promise_does_not(tmp_pat
 def test_compliance_shows_every_promise_beside_its_measure(tmp_path, nodes):
     node = nodes(plant(tmp_path / "plant"))
     node.write(f"m,thing=pump-7 pressure=7 {now_us()}\nm,thing=pump-7 pressure=70 {now_us() + 1}")
+    eventually(lambda: node.point("pump-7/pressure")["value"] == 7, what="the live value")
     body = node.get("/api/v1/contracts/pump/compliance")
     promises = {(p["name"], p["point"]): p for p in body["promises"]}
     assert promises["freshness", "pump-7/pressure"]["state"] == "kept"
@@ -182,6 +183,13 @@ def test_the_command_line_lists_and_releases(tmp_path, nodes):
     entry = json.loads(run("quarantine", "list", "--json", *at).stdout)["items"][0]
     done = run("quarantine", "release", entry["id"], "--value", 7, "--reason", "gauge", *at)
     assert done.returncode == 0 and "released" in done.stdout, done.stderr
+    # A range that was too narrow: all that it kept out comes in.
+    node.write("\n".join(f"m,thing=pump-7 pressure={20 + i} {now_us() + i}" for i in range(5)))
+    assert run("quarantine", "release", "--reason", "all?", *at).returncode == 2
+    done = run("quarantine", "release", "--contract", "pump", "--rule", "maximum", "--reason", "range was too narrow", "--json", *at)
+    assert json.loads(done.stdout)["released"] >= 1, done.stderr
+    assert sorted(s["value"] for s in node.samples("pump-7/pressure")) == [7, 20, 21, 22, 23, 24]
+    assert ledger(node)["stored"] == 6
     listed = json.loads(run("contract", "list", "--json", *at).stdout)["items"]
     assert [(c["id"], c["version"], c["points"]) for c in listed] == [("pump", "1.2.0", 2)]
 
