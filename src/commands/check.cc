@@ -120,7 +120,9 @@ std::vector<std::string> BrokenThings(const Report& report) {
 // A thing that cannot be read is told once, not again by every file that speaks of it.
 bool FollowsFrom(const things::Finding& finding, const std::vector<std::string>& broken) {
   const std::string& message = finding.error.message;
-  if (message.starts_with(kNoThing)) return !broken.empty();
+  if (message.starts_with(kNoThing) || message.starts_with("no thing has the contract ") ||
+      message.starts_with("no thing of this contract "))
+    return !broken.empty();
   return std::any_of(broken.begin(), broken.end(), [&](const std::string& name) {
     return message.ends_with("unknown: " + name) ||
            message.find("unknown: " + name + "/") != message.npos;
