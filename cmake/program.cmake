@@ -40,7 +40,7 @@ endif()
 
 # Benchmarks are built only when asked for: `dev bench`.
 file(GLOB_RECURSE bench_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cc")
-list(FILTER bench_sources EXCLUDE REGEX "/bench/fabric/")
+list(FILTER bench_sources EXCLUDE REGEX "/bench/(fabric|jetstream|history)/")
 if(bench_sources)
   add_executable(penstock_bench EXCLUDE_FROM_ALL ${bench_sources})
   penstock_target(penstock_bench)
@@ -53,4 +53,17 @@ file(GLOB fabric_load_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/fab
 if(fabric_load_sources)
   add_executable(fabric_load EXCLUDE_FROM_ALL ${fabric_load_sources})
   target_link_libraries(fabric_load PRIVATE penstock::threads)
+endif()
+
+# How the history's cost grows with points and days.
+add_executable(history_growth EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/history/history_growth.cc")
+penstock_target(history_growth)
+target_link_libraries(history_growth PRIVATE penstock_storage)
+
+# The two ends of `bench/jetstream/jetstream.py`.
+file(GLOB stream_load_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/jetstream/*.cc")
+if(stream_load_sources)
+  add_executable(stream_load EXCLUDE_FROM_ALL ${stream_load_sources})
+  penstock_target(stream_load)
+  target_link_libraries(stream_load PRIVATE penstock_protocols)
 endif()

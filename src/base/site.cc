@@ -246,6 +246,8 @@ Result<Settings> SettingsFromJson(const Json& document) {
     TRY(ReadDurationAt(retain, "decisions", "/retain", &settings.retain_decisions));
   }
   TRY(ReadCluster(document, &settings.cluster));
+  if (settings.cluster.stream_role == "edge" && !settings.uplink.hub.empty())
+    return Bad("/stream/as", "an edge sends over a stream or to a hub, not both", "hub: none");
   if (document.contains("limits")) {
     const Json& limits = document["limits"];
     TRY(CheckKeys(limits, {"log_mib", "history_mib"}, "/limits"));

@@ -223,9 +223,23 @@ size_t CloseOf(const Tokens& tokens, size_t open, bool* comma) {
   return tokens.size();
 }
 
+// Names that SQLite takes as they are and PostgreSQL keeps for itself.
+bool IsReserved(const Token& token) {
+  constexpr std::string_view kReserved[] = {"analyse",  "array", "asymmetric", "both",
+                                            "leading",  "only",  "placing",    "symmetric",
+                                            "trailing", "user",  "variadic"};
+  return std::ranges::any_of(kReserved, [&](std::string_view word) { return token.Is(word); });
+}
+
 Status RewriteExpressions(Tokens& tokens) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     Token& token = tokens[i];
+    if (IsReserved(token)) {
+      std::ranges::transform(token.text, token.text.begin(),
+                             [](unsigned char c) { return std::tolower(c); });
+      token.text = '"' + token.text + '"';
+      continue;
+    }
     if (token.Is("GLOB") || token.Is("MATCH"))
       return Unimplemented("{} has no counterpart in PostgreSQL", token.text);
     if (token.Is("LIKE")) token.text = "ILIKE";

@@ -13,6 +13,8 @@
 //   LIKE                         -> ILIKE (SQLite's does not mind the case of letters)
 //   CAST(x AS INTEGER)           -> CAST(x AS BIGINT), the other types likewise
 //
+//   only, user ... as names      -> "only", "user" ...
+//
 // What has no counterpart (PRAGMA, GLOB) is kUnimplemented.
 #pragma once
 

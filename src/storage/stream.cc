@@ -70,7 +70,8 @@ bool IsName(std::string_view name, std::string_view more) {
 
 class NatsReader final : public StreamReader {
  public:
-  explicit NatsReader(natsSubscription* subscription) : subscription_(subscription) {}
+  NatsReader(natsConnection* connection, natsSubscription* subscription)
+      : connection_(connection), subscription_(subscription) {}
   ~NatsReader() override { natsSubscription_Destroy(subscription_); }
 
   Result<std::vector<StreamMessage>> Fetch(size_t max, std::chrono::milliseconds wait) override {
@@ -83,21 +84,25 @@ class NatsReader final : public StreamReader {
     std::vector<StreamMessage> messages;
     messages.reserve(static_cast<size_t>(list.Count));
     for (int i = 0; i < list.Count; ++i) {
-      // The message lives until the last copy of its `done` is gone.
-      const std::shared_ptr<natsMsg> message(std::exchange(list.Msgs[i], nullptr), natsMsg_Destroy);
+      natsMsg* const message = list.Msgs[i];
       const char* id = nullptr;
-      (void)natsMsgHeader_Get(message.get(), "Nats-Msg-Id", &id);
+      (void)natsMsgHeader_Get(message, "Nats-Msg-Id", &id);
+      // Acknowledged by its reply subject: natsMsg_Ack wants the subscription to live still.
+      const char* const reply = natsMsg_GetReply(message);
       messages.push_back(
           {.id = id == nullptr ? "" : id,
-           .bytes = std::string(natsMsg_GetData(message.get()),
-                                static_cast<size_t>(natsMsg_GetDataLength(message.get()))),
-           .done = [message] { (void)natsMsg_Ack(message.get(), nullptr); }});
+           .bytes = std::string(natsMsg_GetData(message),
+                                static_cast<size_t>(natsMsg_GetDataLength(message))),
+           .done = [connection = connection_, to = std::string(reply == nullptr ? "" : reply)] {
+             (void)natsConnection_PublishString(connection, to.c_str(), "+ACK");
+           }});
     }
     natsMsgList_Destroy(&list);
     return messages;
   }
 
  private:
+  natsConnection* connection_;
   natsSubscription* subscription_;
 };
 
@@ -165,9 +170,16 @@ Status NatsStream::Connect() {
     return Failed(status, "no options");
   const Held<natsOptions, natsOptions_Destroy> made(raw);
   std::vector<std::string> urls;
-  for (size_t at = 0; at <= options_.url.size();) {
-    const size_t end = std::min(options_.url.find(',', at), options_.url.size());
-    urls.push_back(options_.url.substr(at, end - at));
+  const size_t question = std::min(options_.url.find('?'), options_.url.size());
+  const std::string places = options_.url.substr(0, question);
+  const std::string option = options_.url.substr(question);
+  constexpr std::string_view kDomain = "?domain=";
+  const std::string domain = option.starts_with(kDomain) ? option.substr(kDomain.size()) : "";
+  if (!option.empty() && !IsName(domain, "-_"))
+    return InvalidArgument("stream: unknown option \"{}\"; ?domain=NAME", option.substr(0, 80));
+  for (size_t at = 0; at <= places.size();) {
+    const size_t end = std::min(places.find(',', at), places.size());
+    urls.push_back(places.substr(at, end - at));
     at = end + 1;
   }
   std::vector<const char*> servers;
@@ -192,6 +204,7 @@ Status NatsStream::Connect() {
   jsOptions js;
   (void)jsOptions_Init(&js);
   js.Wait = kRequestMs;
+  if (!domain.empty()) js.Domain = domain.c_str();
   js.PublishAsync.MaxPending = static_cast<int64_t>(options_.window);
   js.PublishAsync.AckHandler = OnAck;
   js.PublishAsync.AckHandlerClosure = this;
@@ -342,7 +355,7 @@ Result<std::unique_ptr<StreamReader>> NatsStream::Read(uint32_t partition) {
   status = js_PullSubscribe(&subscription, context_.get(), subject.c_str(), name.c_str(), nullptr,
                             &bind, &code);
   if (status != NATS_OK) return Failed(status, "cannot read " + subject, code);
-  return std::make_unique<NatsReader>(subscription);
+  return std::make_unique<NatsReader>(connection_.get(), subscription);
 }
 
 Result<std::string> NatsStream::Fact(const std::string& key) {

@@ -22,7 +22,9 @@
 namespace penstock::storage {
 
 struct StreamOptions {
-  std::string url;  // "nats://HOST:PORT[,nats://HOST:PORT...]", tls:// with a verified certificate.
+  // "nats://HOST:PORT[,nats://HOST:PORT...][?domain=NAME]"; tls:// with a verified certificate. The
+  // domain is that of the servers' JetStream, for who reaches them through a leaf node.
+  std::string url;
   std::string name = "penstock";  // Of the stream; letters, digits, "-".
   uint32_t partitions = 16;
   uint32_t replicas = 3;
@@ -35,7 +37,7 @@ struct StreamOptions {
 struct StreamMessage {
   std::string id;
   std::string bytes;
-  std::function<void()> done;  // Once it is durable; any thread, while the reader lives.
+  std::function<void()> done;  // Once it is durable; any thread, while the stream lives.
 };
 
 class StreamReader {

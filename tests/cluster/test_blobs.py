@@ -52,11 +52,13 @@ def test_a_new_node_is_restored_from_the_archive(tmp_path, s3, nodes):
     assert node.write(lines).status == 204
     assert node.stop() == 0  # Flushes the history.
     node.start()
-    bucket = s3.folder / "root/plant/cologne"
-    eventually(lambda: (bucket / "manifest").exists(), 20, "the node to copy its history")
-    listed = run("archive", "list", "--site", site, "--json", env={**os.environ, **s3.env})
-    assert listed.returncode == 0, listed.stderr
-    assert json.loads(listed.stdout)["files"] >= 1
+
+    def archived():
+        listed = run("archive", "list", "--site", site, "--json", env={**os.environ, **s3.env})
+        assert listed.returncode == 0, listed.stderr
+        return json.loads(listed.stdout)["files"]
+
+    eventually(archived, 20, "the node to copy its history")
     node.close()
 
     fresh = tmp_path / "fresh"

@@ -107,7 +107,7 @@ def has_all(plant, dead):
 
 def test_a_stream_server_dies_and_an_edge_speaks_through_a_leaf_node(tmp_path, nats, nodes):
     nats.start_leaf()
-    plant = Plant(nodes, tmp_path, nats, edge_address=f"nats://127.0.0.1:{nats.leaf_port}", hubs=("hub-a",))
+    plant = Plant(nodes, tmp_path, nats, edge_address=f"nats://127.0.0.1:{nats.leaf_port}?domain=plant", hubs=("hub-a",))
     plant.send()
     eventually(plant.complete, 60, "the first rows")
     nats.servers[0].end(signal.SIGKILL)
