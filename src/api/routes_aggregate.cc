@@ -1,0 +1,113 @@
+// One number, or one per step of time, over many points at once: the mean over all hosts, the
+// highest bearing temperature of a line. The points are those whose property has one name,
+// narrowed by product or asset, and only those that the asker may read; bad samples do not count,
+// and a mean is over samples, not over the points' means.
+#include "api/routes.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace penstock::api {
+namespace {
+
+constexpr size_t kStepsMax = 4000;
+
+Result<std::vector<std::string>> PathsOf(const Services& services, const Request& request) {
+  const auto snapshot = services.directory.snapshot();
+  const std::string property = request.Query("property"), product = request.Query("product"),
+                    asset = request.Query("asset");
+  std::vector<std::string> paths;
+  for (const things::Property* known : snapshot->by_id) {
+    if (known == nullptr || known->point.property != property) continue;
+    const things::Point& point = known->point;
+    if (!product.empty() && point.product != product) continue;
+    const bool below = asset.empty() || point.asset == asset ||
+                       (point.asset.starts_with(asset) && point.asset[asset.size()] == '/');
+    if (!below) continue;
+    const Status allowed =
+        services.may_read ? services.may_read(request.principal, point) : Status();
+    if (!allowed && allowed.error().code != Code::kPermissionDenied)
+      return std::unexpected(allowed.error());
+    if (allowed) paths.push_back(point.path());
+  }
+  return paths;
+}
+
+struct Total {
+  double sum = 0, min = NAN, max = NAN;
+  uint64_t good = 0, bad = 0, points = 0;
+
+  void Add(const storage::TrendBucket& bucket) {
+    bad += bucket.bad;
+    if (bucket.good == 0) return;
+    ++points;
+    good += bucket.good;
+    sum += bucket.mean * static_cast<double>(bucket.good);
+    min = std::fmin(min, bucket.min);
+    max = std::fmax(max, bucket.max);
+  }
+};
+
+Result<Duration> StepOf(const Request& request, const TimeRange& range) {
+  const std::string text = request.Query("every");
+  if (text.empty()) return Duration(0);
+  ASSIGN_OR_RETURN(const Duration every, ParseDuration(text));
+  if (every > Duration(0) && (range.to - range.from) / every <= static_cast<int64_t>(kStepsMax))
+    return every;
+  auto error =
+      InvalidArgument("every={} gives more than {} steps, or none", text.substr(0, 40), kStepsMax);
+  error.error().Fix("a longer step, for example every=5min, or a shorter range");
+  return error;
+}
+
+Result<Response> Aggregate(const Services& services, const Request& request) {
+  if (request.Query("property").empty()) {
+    auto error = InvalidArgument("?property= is missing: the points' name within their things");
+    error.error().Fix("for example /api/v1/aggregate?property=bearing_temperature");
+    return error;
+  }
+  ASSIGN_OR_RETURN(const TimeRange range,
+                   RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
+  ASSIGN_OR_RETURN(const Duration every, StepOf(request, range));
+  ASSIGN_OR_RETURN(const std::vector<std::string> paths, PathsOf(services, request));
+  if (paths.empty())
+    return NotFound("no point that you may read has the property \"{}\" there",
+                    request.Query("property").substr(0, 200));
+  ASSIGN_OR_RETURN(const auto series,
+                   services.history.Aggregate(paths, range.from, range.to, every));
+  std::map<Time, Total> totals;
+  for (const storage::TrendSeries& one : series)
+    for (const storage::TrendBucket& bucket : one.buckets) totals[bucket.from].Add(bucket);
+  Json items = Json::array();
+  for (const auto& [from, total] : totals)
+    items.push_back(
+        {{"from", FormatTime(from)},
+         {"mean", total.good == 0 ? Json(nullptr)
+                                  : NumberOrNull(total.sum / static_cast<double>(total.good))},
+         {"min", NumberOrNull(total.min)},
+         {"max", NumberOrNull(total.max)},
+         {"samples", total.good},
+         {"bad", total.bad},
+         {"points", total.points}});
+  return JsonResponse({{"property", request.Query("property")},
+                       {"points", paths.size()},
+                       {"from", FormatTime(range.from)},
+                       {"to", FormatTime(range.to)},
+                       {"items", std::move(items)}});
+}
+
+}  // namespace
+
+void AddAggregateRoutes(Router& router, const Services& s) {
+  router.Add({"GET",
+              "/api/v1/aggregate",
+              trust::Role::kViewer,
+              "Mean, minimum and maximum over all points of one property, by steps of time",
+              [&s](const Request& r) { return Aggregate(s, r); },
+              nullptr,
+              {"property: name of the property", "product: only of this data product",
+               "asset: only of this asset and below", "from: RFC 3339 time", "to: RFC 3339 time",
+               "every: length of a step, 5min; left out: one for all"}});
+}
+
+}  // namespace penstock::api
