@@ -6,6 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
 #include "api/event_hub.h"
 
 namespace penstock::api {
@@ -51,6 +56,7 @@ class HttpServerTest : public testing::Test {
     options.listen = {"127.0.0.1", 0};
     options.body_bytes_max = 1000;
     options.bodies_bytes_max = 1500;
+    options.body_wait = std::chrono::milliseconds(30);
     server_ =
         std::move(HttpServer::Start(options, [this](Request request, const Responder& respond) {
                     if (request.path == "/events") {
@@ -98,6 +104,42 @@ TEST_F(HttpServerTest, RefusesBodiesThatTogetherAreTooMuch) {
   EXPECT_NE(answer.find("429"), std::string::npos) << answer;
   slow.Send(std::string(895, 'y'));
   EXPECT_NE(slow.ReadUntil("}").find("\"size\":900"), std::string::npos);
+}
+
+// The sender feels a full queue: while a handler holds what came before, the next body stays in its
+// socket, and is taken when there is room.
+TEST(HttpBackPressureTest, ABodyWaitsInItsSocketForRoom) {
+  HttpServerOptions options;
+  options.listen = {"127.0.0.1", 0};
+  options.bodies_bytes_max = 1500;
+  std::mutex mutex;
+  std::vector<std::pair<size_t, Responder>> held;
+  std::condition_variable came;
+  auto server =
+      std::move(HttpServer::Start(options, [&](Request request, const Responder& respond) {
+                  const std::lock_guard lock(mutex);
+                  held.emplace_back(request.body.size(), respond);
+                  came.notify_all();
+                }).value());
+  const auto wait_for = [&](size_t count) {
+    std::unique_lock lock(mutex);
+    return came.wait_for(lock, std::chrono::seconds(4), [&] { return held.size() >= count; });
+  };
+  Client first(server->port()), second(server->port());
+  first.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n" + std::string(900, 'a'));
+  ASSERT_TRUE(wait_for(1));
+  second.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 800\r\n\r\n" + std::string(800, 'b'));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(held.size(), 1U);
+    held[0].second(JsonResponse({{"size", held[0].first}}));
+  }
+  EXPECT_NE(first.ReadUntil("}").find("\"size\":900"), std::string::npos);
+  ASSERT_TRUE(wait_for(2));
+  held[1].second(JsonResponse({{"size", held[1].first}}));
+  EXPECT_NE(second.ReadUntil("}").find("\"size\":800"), std::string::npos);
+  server->Stop();
 }
 
 TEST_F(HttpServerTest, AnswersGarbageAndGoesOn) {
