@@ -39,6 +39,34 @@ std::vector<std::string> NamesOf(const Settings& settings) {
   return names;
 }
 
+class MqttByCertificate final : public protocols::mqtt::MqttAuthorizer {
+ public:
+  MqttByCertificate(const trust::DeviceCertificates& devices, const trust::Users& users)
+      : devices_(devices), users_(users) {}
+
+  Result<std::string> Connect(const Login& login) override {
+    if (!login.peer.fingerprint.empty()) {
+      ASSIGN_OR_RETURN(const trust::Principal device, devices_.Resolve(login.peer));
+      return device.name;
+    }
+    if (login.password) {
+      ASSIGN_OR_RETURN(const trust::Principal machine,
+                       users_.ByToken(std::string(*login.password)));
+      if (!machine.Has(trust::Role::kEngineer))
+        return PermissionDenied("{} is {}; publishing needs the role engineer", machine.name,
+                                trust::RoleName(machine.role));
+      return machine.name;
+    }
+    return protocols::mqtt::LoopbackOnly().Connect(login);
+  }
+  bool MayPublish(std::string_view, std::string_view) override { return true; }
+  bool MaySubscribe(std::string_view, std::string_view) override { return true; }
+
+ private:
+  const trust::DeviceCertificates& devices_;
+  const trust::Users& users_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<EdgeHub>> EdgeHub::Open(Parts parts) {
@@ -68,6 +96,7 @@ Status EdgeHub::OpenTls() {
   parts_.pipeline.Subscribe([this](const telemetry::Batch& batch) { origins_->Observe(batch); },
                             telemetry::Pipeline::Replay::kYes);
   parts_.pipeline.BeforeCursor([this] { return origins_->Persist(); });
+  mqtt_authorizer_ = std::make_unique<MqttByCertificate>(*certificates_, parts_.users);
   services_.tls = tls_.get();
   services_.certificates = certificates_.get();
   services_.origins = origins_.get();
@@ -85,7 +114,6 @@ Status EdgeHub::OpenUplink() {
   options.folder = settings.data + "/uplink";
   options.site = settings.site;
   options.epoch = parts_.epoch;
-  options.log_bytes_max = settings.log_bytes_max;
   options.bits_per_second = settings.uplink.bits_per_second;
   options.backfill_share = settings.uplink.backfill_share;
   options.evict = settings.uplink.evict;
@@ -105,6 +133,7 @@ Status EdgeHub::Start() {
 
 void EdgeHub::Stop() {
   if (uplink_) uplink_->Stop();
+  if (receiver_) receiver_->Stop();
 }
 
 void EdgeHub::Housekeep() {
@@ -132,6 +161,10 @@ void EdgeHub::ReloadAndWait() {
 std::function<trust::Tls::Context()> EdgeHub::tls() const {
   if (!tls_) return nullptr;
   return [tls = tls_.get()] { return tls->context(); };
+}
+
+protocols::mqtt::MqttAuthorizer& EdgeHub::mqtt_authorizer() {
+  return mqtt_authorizer_ ? *mqtt_authorizer_ : protocols::mqtt::LoopbackOnly();
 }
 
 std::string EdgeHub::Url() const {

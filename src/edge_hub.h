@@ -12,11 +12,13 @@
 #include "api/hub_services.h"
 #include "base/clock.h"
 #include "base/site.h"
+#include "protocols/mqtt/authorizer.h"
 #include "storage/durable_log.h"
 #include "storage/records.h"
 #include "telemetry/pipeline.h"
 #include "things/directory.h"
 #include "trust/audit_log.h"
+#include "trust/users.h"
 
 namespace penstock {
 
@@ -27,6 +29,7 @@ class EdgeHub {
     const Clock& real_clock;
     storage::Records& records;
     trust::AuditLog& audit;
+    const trust::Users& users;
     things::PointIds& point_ids;
     const things::Directory& directory;
     storage::DurableLog& log;
@@ -44,6 +47,9 @@ class EdgeHub {
 
   // Unset without TLS.
   std::function<trust::Tls::Context()> tls() const;
+  // Who may speak MQTT: this machine, and with TLS whoever has a certificate or an engineer's token
+  // as password.
+  protocols::mqtt::MqttAuthorizer& mqtt_authorizer();
   std::string certificate_file() const { return tls_ ? tls_->certificate_file() : ""; }
   const api::HubServices& services() const { return services_; }
   void SetPort(uint16_t http_port) { port_ = http_port; }
@@ -62,6 +68,7 @@ class EdgeHub {
   std::unique_ptr<protocols::uplink::Receiver> receiver_;
   std::unique_ptr<protocols::uplink::EdgeThings> things_;
   std::unique_ptr<protocols::uplink::Uplink> uplink_;
+  std::unique_ptr<protocols::mqtt::MqttAuthorizer> mqtt_authorizer_;
   api::HubServices services_;
   uint16_t port_ = 0;
   std::chrono::steady_clock::time_point refresh_at_{};

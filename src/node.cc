@@ -226,8 +226,8 @@ Status Node::Parts::StartPipeline() {
   pipeline->Subscribe([this](const telemetry::Batch& batch) { flow->Observe(batch); },
                       Replay::kYes);
   pipeline->Subscribe([this](const telemetry::Batch& batch) { features->Observe(batch); });
-  ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *point_ids,
-                                            *directory, *log, *pipeline, epoch.value}));
+  ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *users,
+                                            *point_ids, *directory, *log, *pipeline, epoch.value}));
   contracts->Attach(*pipeline);
   products->Attach(*pipeline);
   ASSIGN_OR_RETURN(lineage, LineageFlow::Open(*records, {settings, *clock, *directory, *ledger,
@@ -341,7 +341,9 @@ Status Node::Parts::Listen() {
   const protocols::DriverContext context{*clock, *pipeline, *quarantine, *devices, nullptr};
   protocols::mqtt::ListenerOptions mqtt_options;
   mqtt_options.endpoint = settings.mqtt;
-  ASSIGN_OR_RETURN(mqtt, protocols::mqtt::Listener::Open(mqtt_options, context));
+  mqtt_options.tls = edge_hub->tls();
+  ASSIGN_OR_RETURN(
+      mqtt, protocols::mqtt::Listener::Open(mqtt_options, context, edge_hub->mqtt_authorizer()));
   mqtt->Apply(*directory->snapshot());
   drivers = std::make_unique<protocols::Drivers>(context);
   drivers->Apply(*directory->snapshot());

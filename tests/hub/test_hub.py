@@ -68,7 +68,7 @@ class Ledger:
 
 def stored(node, prefix):
     """Per point the values in the order of time, from the Parquet files alone; the node must have stopped."""
-    rows = duckdb.sql(f"SELECT point, value FROM read_parquet('{node.data}/history/**/*.parquet', union_by_name=true) "
+    rows = duckdb.sql(f"SELECT point, value FROM read_parquet('{node.data}/history/*/*/*.parquet', union_by_name=true) "
                       f"ORDER BY point, time").fetchall()
     found = {name: [] for name in POINTS}
     for path, value in rows:

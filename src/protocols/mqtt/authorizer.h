@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "trust/tls.h"
 
 namespace penstock::protocols::mqtt {
 
@@ -18,6 +19,7 @@ class MqttAuthorizer {
     std::string_view client_id;
     std::optional<std::string_view> user_name, password;
     std::string_view remote;  // "127.0.0.1:40312"
+    trust::TlsPeer peer;      // Its certificate, if it showed one that our authority signed.
   };
   virtual ~MqttAuthorizer() = default;
 

@@ -235,7 +235,8 @@ Result<std::string> Broker::Admit(Peer& peer, const Connect& connect, std::strin
   ASSIGN_OR_RETURN(std::string principal, authorizer_.Connect({.client_id = client_id,
                                                                .user_name = connect.user_name,
                                                                .password = connect.password,
-                                                               .remote = peer.remote}));
+                                                               .remote = peer.remote,
+                                                               .peer = peer.wire->tls_peer()}));
   if (connect.will && !authorizer_.MayPublish(principal, connect.will->topic)) {
     return PermissionDenied("{} may not publish its will to {}", client_id, connect.will->topic);
   }

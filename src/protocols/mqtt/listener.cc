@@ -9,6 +9,9 @@
 // Sending collects: the broker appends to a connection's text, and when the handler ends every
 // touched connection is written once. What a socket does not take waits for it to become writable.
 //
+// TLS lies between socket and broker: the handshake is part of reading, and what OpenSSL has
+// decrypted but not handed out is read before the socket is waited for.
+//
 // Fairness: a connection that always has more to read yields after each full buffer.
 #include "protocols/mqtt/listener.h"
 
@@ -16,6 +19,8 @@
 #include <future>
 #include <thread>
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -56,6 +61,14 @@ class Connection final : public Wire, public std::enable_shared_from_this<Connec
  public:
   Connection(tcp::socket socket, Hub& hub) : socket_(std::move(socket)), hub_(hub) {}
 
+  // Before Start. False: out of memory.
+  bool UseTls(const trust::Tls::Context& context) {
+    tls_.reset(SSL_new(context.get()));
+    if (!tls_ || SSL_set_fd(tls_.get(), socket_.native_handle()) != 1) return false;
+    SSL_set_accept_state(tls_.get());
+    return true;
+  }
+
   void Start() {
     error_code ignored;
     socket_.non_blocking(true, ignored);
@@ -85,8 +98,7 @@ class Connection final : public Wire, public std::enable_shared_from_this<Connec
     touched_ = false;
     while (socket_.is_open() && sent_ < out_.size()) {
       error_code error;
-      const size_t count =
-          socket_.write_some(asio::buffer(out_.data() + sent_, out_.size() - sent_), error);
+      const size_t count = WriteSome(out_.data() + sent_, out_.size() - sent_, error);
       sent_ += count;
       if (error == asio::error::would_block || error == asio::error::try_again) break;
       if (error) return Gone(error.message());
@@ -101,10 +113,15 @@ class Connection final : public Wire, public std::enable_shared_from_this<Connec
     AwaitWrite();
   }
 
+  trust::TlsPeer tls_peer() const override {
+    return tls_ ? trust::PeerOf(tls_.get()) : trust::TlsPeer{};
+  }
+
   void Gone(std::string_view why) {
     if (gone_) return;
     gone_ = true;
     error_code ignored;
+    if (tls_ && SSL_is_init_finished(tls_.get())) SSL_shutdown(tls_.get());
     if (socket_.is_open()) {
       socket_.shutdown(tcp::socket::shutdown_both, ignored);
       socket_.close(ignored);
@@ -153,9 +170,10 @@ class Connection final : public Wire, public std::enable_shared_from_this<Connec
     const size_t kept = in_place ? torn_.size() : 0;
     std::copy_n(torn_.data(), kept, begin);
     error_code error;
-    const size_t count = socket_.read_some(asio::buffer(begin + kept, kReadBytes), error);
+    const size_t count = ReadSome(begin + kept, kReadBytes, error);
     if (error == asio::error::would_block || error == asio::error::try_again) return AwaitRead();
     if (error) return Gone(error == asio::error::eof ? "closed by the client" : error.message());
+    const bool more = tls_ && SSL_has_pending(tls_.get()) == 1;
     if (in_place) {
       const ByteView bytes(begin, kept + count);
       const size_t taken = hub_.broker->Take(id_, bytes, bytes.size() + PayloadMapper::kReadAhead);
@@ -167,9 +185,52 @@ class Connection final : public Wire, public std::enable_shared_from_this<Connec
     }
     if (torn_.empty() && torn_.capacity() > 0) torn_ = {};
     hub_.ScheduleFlush();
-    if (!closing_ && !gone_) AwaitRead();
+    if (closing_ || gone_) return;
+    if (!more) return AwaitRead();
+    asio::post(*hub_.io, [self = shared_from_this()] {
+      if (self->gone_) return;
+      self->Read();
+      self->hub_.SendTouched();
+    });
   }
 
+  // What OpenSSL's answer means for a socket that does not wait.
+  error_code TlsError(int result) {
+    const int kind = SSL_get_error(tls_.get(), result);
+    if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE)
+      return asio::error::would_block;
+    if (kind == SSL_ERROR_ZERO_RETURN) return asio::error::eof;
+    const unsigned long code = ERR_peek_error();
+    if (!SSL_is_init_finished(tls_.get()) &&
+        ERR_GET_REASON(code) != SSL_R_CERTIFICATE_VERIFY_FAILED)  // Counted with its reason.
+      trust::CountTlsRefusal(
+          ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ? "not tls" : "handshake failed");
+    ERR_clear_error();
+    return asio::error::connection_reset;
+  }
+
+  size_t ReadSome(uint8_t* into, size_t size, error_code& error) {
+    if (!tls_) return socket_.read_some(asio::buffer(into, size), error);
+    ERR_clear_error();
+    size_t count = 0;
+    const int result = SSL_read_ex(tls_.get(), into, size, &count);
+    if (result != 1) error = TlsError(result);
+    return count;
+  }
+
+  size_t WriteSome(const char* from, size_t size, error_code& error) {
+    if (!tls_) return socket_.write_some(asio::buffer(from, size), error);
+    ERR_clear_error();
+    size_t count = 0;
+    const int result = SSL_write_ex(tls_.get(), from, size, &count);
+    if (result != 1) error = TlsError(result);
+    return count;
+  }
+
+  struct FreeTls {
+    void operator()(SSL* tls) const { SSL_free(tls); }
+  };
+  std::unique_ptr<SSL, FreeTls> tls_;  // Over the socket's descriptor; none: plain.
   tcp::socket socket_;
   Hub& hub_;
   uint64_t id_ = 0;
@@ -291,7 +352,8 @@ class Listener::Impl {
       // A margin beyond the limit, so that the next client gets its CONNACK 3 instead of a silent
       // close.
       if (hub_.connections.size() < options_.broker.clients_max + 64) {
-        std::make_shared<Connection>(std::move(socket), hub_)->Start();
+        const auto connection = std::make_shared<Connection>(std::move(socket), hub_);
+        if (!options_.tls || connection->UseTls(options_.tls())) connection->Start();
       }
       Accept();
     });

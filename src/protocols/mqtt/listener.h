@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/site.h"
@@ -16,6 +17,9 @@ namespace penstock::protocols::mqtt {
 struct ListenerOptions {
   Endpoint endpoint{"127.0.0.1", 1883};  // Port 0: the system chooses.
   BrokerOptions broker;
+  // Asked for each new connection; unset: without TLS. A handshake counts into
+  // broker.connect_within.
+  std::function<trust::Tls::Context()> tls;
 };
 
 class Listener {

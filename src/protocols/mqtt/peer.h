@@ -10,6 +10,7 @@
 #include "protocols/mqtt/packet.h"
 #include "protocols/mqtt/session.h"
 #include "protocols/mqtt/topic.h"
+#include "trust/tls.h"
 
 namespace penstock::protocols::mqtt {
 
@@ -42,6 +43,7 @@ class Wire {
   virtual std::string& out() = 0;     // Append; it is sent when the broker's call has returned.
   virtual size_t unsent() const = 0;  // Bytes that the client has not taken.
   virtual void Close() = 0;           // Sends what it can, then closes; Closed() follows later.
+  virtual trust::TlsPeer tls_peer() const { return {}; }  // Of a TLS connection.
 };
 
 // One connection.

@@ -11,11 +11,13 @@ bool Backlog::StartLiveAt(uint64_t end) {
 }
 
 Backlog::Range Backlog::Backfill() const {
-  const auto missing = durable_.Missing({cursor_, std::max(cursor_, live_from_)});
-  return missing.empty() ? Range{} : missing.front();
+  for (const Range& missing : durable_.Missing({cursor_, std::max(cursor_, live_from_)}))
+    if (const auto left = taken_.Missing(missing); !left.empty()) return left.front();
+  return {};
 }
 
 bool Backlog::Durable(Range range) {
+  taken_.Remove(range);
   durable_.Add({std::max(range.from, cursor_), range.to});
   const auto all = durable_.all();
   if (all.empty() || all.front().from > cursor_) return false;
@@ -25,11 +27,6 @@ bool Backlog::Durable(Range range) {
   live_from_ = std::max(live_from_, cursor_);
   live_next_ = std::max(live_next_, cursor_);
   return moved;
-}
-
-void Backlog::Evict(uint64_t to) {
-  if (to <= cursor_) return;
-  Durable({cursor_, to});
 }
 
 uint64_t Backlog::waiting(uint64_t end) const {

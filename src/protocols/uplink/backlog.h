@@ -26,13 +26,14 @@ class Backlog {
   // The live lane's next records, up to `end`; it says how far it took them.
   Range Live(uint64_t end) const { return {live_next_, end}; }
   void LiveTook(uint64_t to) { live_next_ = to; }
-  // The oldest records that neither the hub has nor the live lane will bring; empty: none.
+  // The oldest records that the hub has not and no lane brings or will bring; empty: none. Who
+  // takes (a part of) them says so, and gives back what it will not bring after all.
   Range Backfill() const;
+  void Took(Range range) { taken_.Add(range); }
+  void GaveBack(Range range) { taken_.Remove(range); }
 
   // Durable at the hub. True when the cursor moved.
   bool Durable(Range range);
-  // Given up by policy: the cursor goes to `to` at least.
-  void Evict(uint64_t to);
 
   uint64_t cursor() const { return cursor_; }
   uint64_t waiting(uint64_t end) const;  // Records below `end` that are not durable at the hub.
@@ -41,6 +42,7 @@ class Backlog {
   uint64_t cursor_;
   uint64_t live_from_, live_next_;
   telemetry::SequenceSet durable_;  // Beyond the cursor.
+  telemetry::SequenceSet taken_;    // By backfill lanes.
 };
 
 }  // namespace penstock::protocols::uplink

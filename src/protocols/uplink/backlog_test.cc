@@ -34,15 +34,18 @@ TEST(BacklogTest, LeavesWhatTheLiveLaneLostToTheBackfill) {
   EXPECT_EQ(backlog.Backfill(), (Range{10, 20}));
 }
 
-TEST(BacklogTest, GivesUpOnlyWhatItIsTold) {
-  Backlog backlog(5);
-  ASSERT_TRUE(backlog.StartLiveAt(50));
-  backlog.Durable({30, 40});
-  backlog.Evict(20);
-  EXPECT_EQ(backlog.cursor(), 20U);
-  EXPECT_EQ(backlog.Backfill(), (Range{20, 30}));
-  backlog.Evict(30);
-  EXPECT_EQ(backlog.cursor(), 40U);
+TEST(BacklogTest, GivesEachRecordToOneBackfillLane) {
+  Backlog backlog(0);
+  ASSERT_TRUE(backlog.StartLiveAt(100));
+  backlog.Took({0, 30});
+  EXPECT_EQ(backlog.Backfill(), (Range{30, 100}));
+  backlog.Took({30, 100});
+  EXPECT_TRUE(backlog.Backfill().empty());
+  backlog.Durable({30, 100});
+  backlog.GaveBack({0, 30});
+  EXPECT_EQ(backlog.Backfill(), (Range{0, 30}));
+  EXPECT_TRUE(backlog.Durable({0, 30}));
+  EXPECT_EQ(backlog.cursor(), 100U);
 }
 
 TEST(BacklogTest, BoundsItsIslands) {

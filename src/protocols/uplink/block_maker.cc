@@ -29,17 +29,29 @@ void BlockMaker::Put(OutBlock& block, const std::vector<std::string>& paths) {
   joined_.Clear();
 }
 
+// Rows are numbered without a gap, so a jump between neighbours tells what was evicted or damaged.
+void BlockMaker::NoteLost(uint64_t index, const telemetry::Batch& batch, OutBlock& block) {
+  const bool goes_on = next_epoch_ == batch.origin.epoch && next_index_ > 0;
+  if (goes_on && batch.first_sequence > next_sequence_)
+    block.lost += batch.first_sequence - next_sequence_;
+  next_index_ = index + 1;
+  next_epoch_ = batch.origin.epoch;
+  next_sequence_ = batch.first_sequence + batch.size();
+}
+
 Result<OutBlock> BlockMaker::Make(Backlog::Range range, const BlockLimits& limits,
                                   const std::vector<std::string>& paths) {
   OutBlock block;
   block.records = {range.from, range.from};
   joined_.Clear();
+  if (next_index_ != range.from) next_index_ = 0;
   const auto read = log_.Read(range.from, [&](uint64_t index, ByteView record) {
     if (index >= range.to) return false;
     if (block.bytes.size() >= limits.bytes || block.rows + joined_.size() >= limits.rows) {
       block.more = true;
       return false;
     }
+    block.holes += index - block.records.to;
     block.records.to = index + 1;
     auto batch = telemetry::DecodeBatch(record);
     if (!batch) {
@@ -57,6 +69,7 @@ Result<OutBlock> BlockMaker::Make(Backlog::Range range, const BlockLimits& limit
       block.more = true;
       return false;
     }
+    NoteLost(index, *batch, block);
     if (!joined_.empty() && Follows(joined_, *batch)) {
       joined_.Append(*batch);
       return true;
@@ -68,7 +81,10 @@ Result<OutBlock> BlockMaker::Make(Backlog::Range range, const BlockLimits& limit
   Put(block, paths);
   if (!read && read.error().code != Code::kDataLoss) return std::unexpected(read.error());
   // Nothing readable up to the end of the range: the damage is passed over, too.
-  if (!block.more) block.records.to = std::max(block.records.to, range.to);
+  if (!block.more && block.records.to < range.to) {
+    block.holes += range.to - block.records.to;
+    block.records.to = range.to;
+  }
   block.id =
       fmt::format("{:x}-{:x}-{:08x}", block.records.from, block.bytes.size(), Crc32c(block.bytes));
   return block;

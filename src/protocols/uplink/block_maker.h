@@ -19,7 +19,9 @@ struct OutBlock {
   Bytes bytes;
   Backlog::Range records;  // That the block stands for, from the first one asked for.
   uint64_t rows = 0;
-  bool more = false;  // There were more records than fit.
+  bool more = false;   // There were more records than fit.
+  uint64_t holes = 0;  // Records of the range that are not in the log any more.
+  uint64_t lost = 0;   // Rows that should lie between these, as far as their numbers tell.
 };
 
 struct BlockLimits {
@@ -39,12 +41,15 @@ class BlockMaker {
                         const std::vector<std::string>& paths);
 
  private:
+  void NoteLost(uint64_t index, const telemetry::Batch& batch, OutBlock& block);
   void Put(OutBlock& block, const std::vector<std::string>& paths);
 
   storage::DurableLog& log_;
   const std::string edge_;
   telemetry::FrameEncoder encoder_;
   telemetry::Batch joined_;
+  // Behind the last record read: what should come next.
+  uint64_t next_index_ = 0, next_epoch_ = 0, next_sequence_ = 0;
 };
 
 }  // namespace penstock::protocols::uplink

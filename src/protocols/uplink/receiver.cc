@@ -110,7 +110,38 @@ Receiver::Receiver(telemetry::SampleSink& sink, telemetry::Origins& origins, thi
       origins_(origins),
       ids_(ids),
       options_(options),
-      decoders_(std::make_shared<Decoders>()) {}
+      decoders_(std::make_shared<Decoders>()) {
+  for (int i = 0; i < options_.threads; ++i)
+    threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
+}
+
+Receiver::~Receiver() { Stop(); }
+
+void Receiver::Stop() {
+  for (std::jthread& thread : threads_) thread.request_stop();
+  threads_.clear();
+  std::deque<Waiting> left;
+  {
+    const std::lock_guard lock(queue_mutex_);
+    stopped_ = true;
+    left.swap(queue_);
+  }
+  for (Waiting& block : left) block.answer(Unavailable("the hub stops"));
+}
+
+void Receiver::Work(const std::stop_token& stop) {
+  while (true) {
+    Waiting block;
+    {
+      std::unique_lock lock(queue_mutex_);
+      if (!queued_.wait(lock, stop, [&] { return !queue_.empty(); })) return;
+      block = std::move(queue_.front());
+      queue_.pop_front();
+      queue_bytes_ -= block.bytes.size();
+    }
+    Apply(block.edge, AsBytes(block.bytes), std::move(block.answer));
+  }
+}
 
 Result<Json> Receiver::Hello(const std::string& edge, const Json& body, Time now) {
   ASSIGN_OR_RETURN(const uint64_t epoch, Number(body, "epoch"));
@@ -197,7 +228,17 @@ void Receiver::Take(const std::string& edge, const std::string& id, size_t offse
   auto block = Join({edge, id.substr(0, 64)}, offset, total, std::move(bytes), torn);
   if (!block) return answer(std::unexpected(block.error()));
   if (block->empty()) return answer(Json{{"kept", KeptBytes(edge, id)}});
-  Apply(edge, AsBytes(*block), std::move(answer));
+  if (options_.threads == 0) return Apply(edge, AsBytes(*block), std::move(answer));
+  {
+    const std::lock_guard lock(queue_mutex_);
+    if (!stopped_ && queue_bytes_ + block->size() <= options_.waiting_bytes_max) {
+      queue_bytes_ += block->size();
+      queue_.push_back({edge, std::move(*block), std::move(answer)});
+      answer = nullptr;
+    }
+  }
+  if (answer) return answer(Unavailable("the hub is busy with other blocks; send again"));
+  queued_.notify_one();
 }
 
 // --- Applying

@@ -7,11 +7,14 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/json.h"
@@ -28,6 +31,10 @@ struct ReceiverOptions {
   size_t partials_max = 64;  // Of all edges; the oldest goes first.
   std::chrono::milliseconds partial_age_max{600'000};
   size_t points_max = 1'000'000;  // That edges can make known here, all together.
+  // Blocks are applied by so many threads of its own, so that a full pipeline holds up edges and
+  // nobody else; 0: on the caller's (tests). Blocks that wait have a bound; beyond, kUnavailable.
+  int threads = 2;
+  size_t waiting_bytes_max = 64 << 20;
 };
 
 // "edge-7" and "pump-7/flow" -> "edge-7_pump-7/flow": what an edge's point is called on its hub.
@@ -39,6 +46,9 @@ class Receiver {
   // All outlive the receiver, and so do answers that are still to come from the sink.
   Receiver(telemetry::SampleSink& sink, telemetry::Origins& origins, things::PointIds& ids,
            ReceiverOptions options = {});
+  ~Receiver();  // Stop().
+  // Blocks that wait get kUnavailable; those on their way are answered by the sink.
+  void Stop();
 
   // What an edge says first; answered with what of its epoch is durable here.
   // {"epoch": "17", "begin": 0, "next": 812, "reason": "..."}: rows below `begin` will never come.
@@ -65,12 +75,17 @@ class Receiver {
   };
   struct Decoders;
   struct Block;
+  struct Waiting {
+    std::string edge, bytes;
+    Answer answer;
+  };
   using Key = std::pair<std::string, std::string>;
 
   Result<std::string> Join(const Key& key, size_t offset, size_t total, std::string bytes,
                            bool torn);
   void Keep(const Key& key, Partial partial);
   void Apply(const std::string& edge, ByteView block, Answer answer);
+  void Work(const std::stop_token& stop);
   Status Decode(const std::string& edge, ByteView bytes, Block& block);
   Result<std::vector<PointId>> IdsOf(const std::string& edge,
                                      const std::vector<std::string_view>& paths);
@@ -85,6 +100,13 @@ class Receiver {
   std::map<std::string, std::unordered_map<std::string, PointId>> known_;
   size_t known_points_ = 0;
   std::shared_ptr<Decoders> decoders_;
+
+  std::mutex queue_mutex_;
+  std::condition_variable_any queued_;
+  std::deque<Waiting> queue_;
+  size_t queue_bytes_ = 0;
+  bool stopped_ = false;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace penstock::protocols::uplink

@@ -32,7 +32,6 @@ constexpr milliseconds kBehindFor{2'000};  // Then the live lane jumps.
 constexpr milliseconds kHelloEvery{30'000};
 constexpr milliseconds kRenewEvery{3'600'000};
 constexpr size_t kThingsTogether = 200;
-constexpr double kFull = 0.9, kEnough = 0.8;
 
 struct Metrics {
   Metric& connected = Gauge("penstock_uplink_connected", "1 while the hub answers.");
@@ -42,8 +41,8 @@ struct Metrics {
       Counter("penstock_uplink_rows_total", "Rows durable at the hub.", "lane=\"backfill\"");
   Metric& bytes = Counter("penstock_uplink_bytes_total", "Bytes of blocks sent.");
   Metric& resumed = Counter("penstock_uplink_resumed_total", "Blocks gone on with after a cut.");
-  Metric& evicted = Counter("penstock_uplink_evicted_rows_total",
-                            "Rows given up before the hub had them: the log was full.");
+  Metric& lost =
+      Counter("penstock_uplink_lost_rows_total", "Rows the log gave up before the hub had them.");
   Metric& errors = Counter("penstock_uplink_errors_total", "Connections to the hub that failed.");
 };
 Metrics& M() {
@@ -67,6 +66,7 @@ Result<std::unique_ptr<Uplink>> Uplink::Open(UplinkOptions options, Parts parts)
   // Set at once, so that the log keeps everything for the hub from now on.
   ASSIGN_OR_RETURN(const uint64_t cursor, parts.log.Cursor(kCursor));
   TRY(parts.log.SetCursor(kCursor, std::clamp(cursor, parts.log.begin(), parts.log.durable_end())));
+  if (options.evict) parts.log.MayLose(kCursor);
   return std::unique_ptr<Uplink>(
       new Uplink(std::move(options), std::move(parts), std::move(credentials)));
 }
@@ -86,19 +86,22 @@ Uplink::~Uplink() { Stop(); }
 
 void Uplink::Start() {
   live_thread_ = std::jthread([this](const std::stop_token& stop) { RunLive(stop); });
-  backfill_thread_ = std::jthread([this](const std::stop_token& stop) { RunBackfill(stop); });
+  for (Backfill& lane : backfill_)
+    lane.thread =
+        std::jthread([this, &lane](const std::stop_token& stop) { RunBackfill(stop, lane); });
 }
 
 void Uplink::Stop() {
   live_thread_.request_stop();
-  backfill_thread_.request_stop();
+  for (Backfill& lane : backfill_) lane.thread.request_stop();
   {
     const std::lock_guard lock(mutex_);
     for (const auto& client : clients_)
       if (client) client->Abort();
   }
   if (live_thread_.joinable()) live_thread_.join();
-  if (backfill_thread_.joinable()) backfill_thread_.join();
+  for (Backfill& lane : backfill_)
+    if (lane.thread.joinable()) lane.thread.join();
 }
 
 void Uplink::Wake() {
@@ -143,14 +146,13 @@ void Uplink::Failed(const Error& error) {
 void Uplink::RunLive(const std::stop_token& stop) {
   milliseconds step = kFirstPause;
   while (!stop.stop_requested()) {
-    EvictWhenFull();
     Status status;
     bool connected;
     {
       const std::lock_guard lock(mutex_);
       connected = connected_;
     }
-    if (!connected || Steady::now() > hello_at_) status = Connect();
+    if (!connected || HelloDue()) status = Connect();
     if (status) status = SendThings();
     if (status) status = SendLive();
     if (!status) {
@@ -169,15 +171,22 @@ void Uplink::RunLive(const std::stop_token& stop) {
   }
 }
 
-// The first sequence that this edge still has for the hub.
-uint64_t Uplink::SequenceAtCursor() {
+bool Uplink::HelloDue() {
+  const std::lock_guard lock(mutex_);
+  return Steady::now() > hello_at_;
+}
+
+// The first sequence that this edge still has for the hub. `holes`: what was before it in the log
+// is gone without the hub having it.
+uint64_t Uplink::SequenceAtCursor(bool& holes) {
   uint64_t cursor, sequence = parts_.next_sequence();
   {
     const std::lock_guard lock(mutex_);
     cursor = backlog_.cursor();
   }
-  (void)parts_.log.Read(cursor, [&](uint64_t, ByteView record) {
+  (void)parts_.log.Read(cursor, [&](uint64_t index, ByteView record) {
     const auto batch = telemetry::DecodeBatch(record);
+    holes |= index > cursor;
     if (!batch || !batch->own()) return true;
     // Rows of an earlier life of the data folder come first: nothing of this one is gone.
     sequence = batch->origin.epoch == options_.epoch ? batch->first_sequence : 0;
@@ -189,24 +198,25 @@ uint64_t Uplink::SequenceAtCursor() {
 // Says what this edge has and hears what of it the hub has; also from time to time while connected,
 // because only so the hub learns that something will never come.
 Status Uplink::Connect() {
-  uint64_t evicted;
+  bool evicted = false;
+  const uint64_t begin = SequenceAtCursor(evicted);
   {
     const std::lock_guard lock(mutex_);
-    evicted = evicted_rows_ - evicted_told_;
+    evicted |= holes_ > 0;
   }
-  const Json hello = {{"epoch", std::to_string(options_.epoch)},
-                      {"begin", SequenceAtCursor()},
-                      {"next", parts_.next_sequence()},
-                      {"site", options_.site},
-                      {"things", told_things_},
-                      {"reason", evicted > 0 ? "evicted at the edge: its log was full"
-                                             : "not in the edge's log any more"}};
+  const Json hello = {
+      {"epoch", std::to_string(options_.epoch)},
+      {"begin", begin},
+      {"next", parts_.next_sequence()},
+      {"site", options_.site},
+      {"things", told_things_},
+      {"reason", evicted ? "evicted at the edge, whose log was full, or damaged there"
+                         : "not in the edge's log any more"}};
   ASSIGN_OR_RETURN(const HubAnswer answer,
                    clients_[0]->Ask("POST", "/api/v1/uplink/hello", hello.dump(),
                                     {"Content-Type: application/json"}));
   if (!answer.ok()) return std::unexpected(answer.error());
   if (StringOr(answer.body, "things", "") != told_things_) told_things_.clear();
-  hello_at_ = Steady::now() + kHelloEvery;
   if (Steady::now() > renew_at_) {
     renew_at_ = Steady::now() + kRenewEvery;
     const auto renewed = RenewWhenDue(options_.folder, credentials_, parts_.real_clock.Now());
@@ -219,7 +229,7 @@ Status Uplink::Connect() {
     }
   }
   const std::lock_guard lock(mutex_);
-  evicted_told_ += evicted;
+  hello_at_ = Steady::now() + kHelloEvery;
   if (connected_) return {};
   connected_ = true;
   last_error_.clear();
@@ -322,6 +332,7 @@ Status Uplink::SendLive() {
 void Uplink::Booked(const OutBlock& block, Lane lane) {
   (lane == Lane::kLive ? M().live : M().backfill).Add(block.rows);
   M().bytes.Add(block.bytes.size());
+  M().lost.Add(block.lost);
   uint64_t cursor;
   bool moved, backlog;
   {
@@ -331,6 +342,9 @@ void Uplink::Booked(const OutBlock& block, Lane lane) {
     rows_[static_cast<size_t>(lane)] += block.rows;
     ++blocks_[static_cast<size_t>(lane)];
     bytes_ += block.bytes.size();
+    lost_rows_ += block.lost;
+    holes_ += block.holes;
+    if (block.holes > 0) hello_at_ = {};  // The hub hears of it at once.
     last_durable_ = parts_.real_clock.Now();
     backlog = !backlog_.Backfill().empty();
     M().waiting.Set(static_cast<int64_t>(backlog_.waiting(parts_.log.durable_end())));
@@ -345,8 +359,10 @@ void Uplink::Booked(const OutBlock& block, Lane lane) {
 void Uplink::Limit(bool backlog) {
   const auto total = static_cast<double>(options_.bits_per_second) / 8;
   const double backfill = total * options_.backfill_share;
+  const auto lanes = static_cast<double>(backfill_.size());
   clients_[0]->LimitTo(static_cast<uint64_t>(backlog ? total - backfill : total));
-  clients_[1]->LimitTo(static_cast<uint64_t>(backfill));
+  for (size_t i = 1; i < clients_.size(); ++i)
+    clients_[i]->LimitTo(static_cast<uint64_t>(backfill / lanes));
 }
 
 Status Uplink::Send(HubClient& client, const OutBlock& block, size_t& offset) {
@@ -376,7 +392,7 @@ Status Uplink::Send(HubClient& client, const OutBlock& block, size_t& offset) {
 
 // --- The backfill lane
 
-void Uplink::RunBackfill(const std::stop_token& stop) {
+void Uplink::RunBackfill(const std::stop_token& stop, Backfill& lane) {
   milliseconds step = kFirstPause;
   while (!stop.stop_requested()) {
     bool connected;
@@ -389,7 +405,7 @@ void Uplink::RunBackfill(const std::stop_token& stop) {
       Pause(stop, kFirstPause);
       continue;
     }
-    const auto sent = SendBackfill();
+    const auto sent = SendBackfill(lane);
     if (!sent) {
       if (stop.stop_requested()) return;
       M().errors.Add();
@@ -402,77 +418,39 @@ void Uplink::RunBackfill(const std::stop_token& stop) {
   }
 }
 
-Result<bool> Uplink::SendBackfill() {
+// The oldest records that no lane has; nothing when there are none.
+Result<std::optional<OutBlock>> Uplink::TakeBackfill() {
+  const std::lock_guard making(making_);  // Its end is known only when the block is made.
+  Backlog::Range range;
+  std::shared_ptr<const std::vector<std::string>> names;
+  {
+    const std::lock_guard lock(mutex_);
+    range = backlog_.Backfill();
+    names = names_;
+    if (!range.empty()) Limit(true);
+  }
+  if (range.empty()) return std::optional<OutBlock>();
+  ASSIGN_OR_RETURN(OutBlock block, backfill_blocks_.Make(range, options_.backfill, *names));
+  const std::lock_guard lock(mutex_);
+  backlog_.Took(block.records);
+  return std::optional(std::move(block));
+}
+
+Result<bool> Uplink::SendBackfill(Backfill& lane) {
+  if (!lane.block) {
+    ASSIGN_OR_RETURN(lane.block, TakeBackfill());
+    lane.offset = 0;
+    if (!lane.block) return false;
+  }
   std::shared_ptr<HubClient> client;
   {
     const std::lock_guard lock(mutex_);
-    client = clients_[1];
-    const Backlog::Range range = backlog_.Backfill();
-    // Durable meanwhile, or given up: the block has nothing to bring any more.
-    if (backfill_ && backfill_->records.to <= backlog_.cursor()) backfill_.reset();
-    if (range.empty() && !backfill_) return false;
-    Limit(true);
-    if (!backfill_) backfill_offset_ = 0;
+    client = clients_[static_cast<size_t>(&lane - backfill_.data()) + 1];
   }
-  if (!backfill_) {
-    Backlog::Range range;
-    std::shared_ptr<const std::vector<std::string>> names;
-    {
-      const std::lock_guard lock(mutex_);
-      range = backlog_.Backfill();
-      names = names_;
-    }
-    ASSIGN_OR_RETURN(OutBlock made, backfill_blocks_.Make(range, options_.backfill, *names));
-    backfill_ = std::move(made);
-  }
-  if (!backfill_->bytes.empty()) TRY(Send(*client, *backfill_, backfill_offset_));
-  Booked(*backfill_, Lane::kBackfill);
-  backfill_.reset();
+  if (!lane.block->bytes.empty()) TRY(Send(*client, *lane.block, lane.offset));
+  Booked(*lane.block, Lane::kBackfill);
+  lane.block.reset();
   return true;
-}
-
-// --- A full log
-
-void Uplink::EvictWhenFull() {
-  const auto full = [&](double part) {
-    return static_cast<double>(parts_.log.bytes()) >
-           part * static_cast<double>(options_.log_bytes_max);
-  };
-  if (!options_.evict || !full(kFull)) return;
-  // The other consumers' records go by themselves; only what waits for the hub alone is ours to
-  // give up.
-  uint64_t cursor;
-  {
-    const std::lock_guard lock(mutex_);
-    cursor = backlog_.cursor();
-  }
-  const auto history = parts_.log.Cursor("history");
-  const uint64_t limit = history ? *history : cursor;
-  const double excess = static_cast<double>(parts_.log.bytes()) -
-                        kEnough * static_cast<double>(options_.log_bytes_max);
-  uint64_t to = cursor, rows = 0;
-  double bytes = 0;
-  (void)parts_.log.Read(cursor, [&](uint64_t index, ByteView record) {
-    if (index >= limit || bytes > excess) return false;
-    if (const auto batch = telemetry::DecodeBatch(record)) rows += batch->size();
-    bytes += static_cast<double>(record.size());
-    to = index + 1;
-    return true;
-  });
-  if (to == cursor) return;
-  {
-    const std::lock_guard lock(mutex_);
-    backlog_.Evict(to);
-    to = backlog_.cursor();
-    evicted_rows_ += rows;
-  }
-  M().evicted.Add(rows);
-  LogSometimes(LogLevel::kError, "uplink-evicted",
-               fmt::format("uplink: the log is full; {} rows will not reach the hub", rows));
-  auto moved = parts_.log.SetCursor(kCursor, to);
-  if (moved) moved = parts_.log.Trim();
-  if (!moved) LogSometimes(LogLevel::kWarn, "uplink-cursor", "uplink: " + moved.error().ToString());
-  hello_at_ = {};  // The hub hears of it at once.
 }
 
 Json Uplink::ToJson() const {
@@ -487,7 +465,8 @@ Json Uplink::ToJson() const {
       {"rows", {{"live", rows_[0]}, {"backfill", rows_[1]}}},
       {"blocks", {{"live", blocks_[0]}, {"backfill", blocks_[1]}}},
       {"bytes", bytes_},
-      {"evicted_rows", evicted_rows_},
+      {"holes", holes_},
+      {"lost_rows", lost_rows_},
       {"last_durable", last_durable_ == Time{} ? Json(nullptr) : Json(FormatTime(last_durable_))}};
 }
 

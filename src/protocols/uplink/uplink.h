@@ -3,12 +3,13 @@
 // its share of the bandwidth. The cursor moves only on the hub's word "durable", so the log keeps
 // what the hub has not, across restarts of both. Wire: docs/formats/uplink.md.
 //
-// Full-policy: a log that is nine tenths full gives its oldest records up (`evict`; counted, told
-// to the hub, which writes the gap down) or takes no more (`refuse`).
+// Full-policy: a full log gives records up that only the hub still wants (`evict`; counted, told to
+// the hub, which writes the gap down) or takes no more (`refuse`).
 //
 // Thread rule: Start and Stop from the owner; Wake and the readings from any thread.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -36,7 +37,6 @@ struct UplinkOptions {
   std::string folder;  // Credentials: DATA/uplink.
   std::string site;
   uint64_t epoch = 0;
-  uint64_t log_bytes_max = 1ULL << 30;
   uint64_t bits_per_second = 0;  // Both lanes together; 0: no bound.
   double backfill_share = 0.7;   // Of the bandwidth, while there is a backlog.
   bool evict = true;
@@ -63,7 +63,7 @@ class Uplink {
   void Wake();  // Rows became durable.
 
   const std::string& edge() const { return credentials_.edge; }
-  // {"edge", "hub", "connected", "waiting_records", "rows", "bytes", "evicted_rows", ...}
+  // {"edge", "hub", "connected", "waiting_records", "rows", "bytes", "holes", "lost_rows", ...}
   Json ToJson() const;
 
  private:
@@ -71,18 +71,25 @@ class Uplink {
   Uplink(UplinkOptions options, Parts parts, Credentials credentials);
 
   void RunLive(const std::stop_token& stop);
-  void RunBackfill(const std::stop_token& stop);
+  // One connection of the backfill: two of them, so that the hub works while the edge does.
+  struct Backfill {
+    std::optional<OutBlock> block;  // Not yet durable; kept over a lost connection.
+    size_t offset = 0;
+    std::jthread thread;
+  };
+  void RunBackfill(const std::stop_token& stop, Backfill& lane);
   Status Connect();
   Status SendThings();
   Status Tell(const Json& body);
   Status SendLive();
   // True when there was something to send.
-  Result<bool> SendBackfill();
+  Result<bool> SendBackfill(Backfill& lane);
+  Result<std::optional<OutBlock>> TakeBackfill();
   // Until the block is durable at the hub, or the error that ends this connection.
   Status Send(HubClient& client, const OutBlock& block, size_t& offset);
   void Booked(const OutBlock& block, Lane lane);
-  uint64_t SequenceAtCursor();
-  void EvictWhenFull();
+  bool HelloDue();
+  uint64_t SequenceAtCursor(bool& holes);
   void TakeNames();
   void Pause(const std::stop_token& stop, std::chrono::milliseconds time);
   std::chrono::milliseconds NextPause(std::chrono::milliseconds& step);
@@ -100,23 +107,24 @@ class Uplink {
   bool connected_ = false, woken_ = false;
   std::string last_error_;
   Time last_durable_{};
-  uint64_t rows_[2] = {0, 0}, blocks_[2] = {0, 0}, evicted_rows_ = 0, evicted_told_ = 0;
+  std::chrono::steady_clock::time_point hello_at_{};
+  uint64_t rows_[2] = {0, 0}, blocks_[2] = {0, 0}, holes_ = 0, lost_rows_ = 0;
   uint64_t bytes_ = 0;
   std::shared_ptr<const std::vector<std::string>> names_;  // By point id.
-  std::shared_ptr<HubClient> clients_[2];  // Shared with Stop, which aborts what they do.
+  // Of the live lane, then of the backfill; shared with Stop, which aborts what they do.
+  std::array<std::shared_ptr<HubClient>, 3> clients_;
   Random random_;
 
   // The live lane's own.
   BlockMaker live_blocks_;
   uint64_t named_revision_ = UINT64_MAX;
   std::string told_things_;  // Digest of what the hub has.
-  std::chrono::steady_clock::time_point behind_since_{}, hello_at_{}, renew_at_{};
-  // The backfill lane's own.
-  BlockMaker backfill_blocks_;
-  std::optional<OutBlock> backfill_;  // Not yet durable; kept over a lost connection.
-  size_t backfill_offset_ = 0;
+  std::chrono::steady_clock::time_point behind_since_{}, renew_at_{};
 
-  std::jthread live_thread_, backfill_thread_;
+  std::mutex making_;  // Guards backfill_blocks_.
+  BlockMaker backfill_blocks_;
+  std::array<Backfill, 2> backfill_;
+  std::jthread live_thread_;
 };
 
 }  // namespace penstock::protocols::uplink
