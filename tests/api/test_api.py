@@ -197,7 +197,7 @@ def test_a_machine_has_a_token_until_it_is_revoked(site):
 # Sessions.
 def test_the_set_up_token_works_once(site):
     assert site.wrong_setup.status == 401 and site.wrong_setup.json()["pointer"] == "/token"
-    assert site.setup.status == 201 and site.setup.json() == {"user": {"name": "ada", "role": "admin"}}
+    assert site.setup.status == 201 and site.setup.json() == {"user": {"name": "ada", "role": "admin", "titles": []}}
     assert 400 <= site.second_setup.status < 500
     assert site.nobody.get("/api/v1/session")["setup_needed"] is False
     assert "eve" not in [u["name"] for u in site.admin.get("/api/v1/users")["items"]]
@@ -212,11 +212,24 @@ def test_logging_out_ends_the_session(site):
     added = site.admin.ask("POST", "/api/v1/users", {"name": "guest", "role": "viewer", "password": PASSWORD})
     assert added.status == 201
     guest = Client(site.node.port, cookie=cookie_of(site.nobody.ask("POST", "/api/v1/session", {"name": "guest", "password": PASSWORD})))
-    assert guest.get("/api/v1/session")["user"] == {"name": "guest", "role": "viewer"}
+    assert guest.get("/api/v1/session")["user"] == {"name": "guest", "role": "viewer", "titles": []}
     out = guest.ask("DELETE", "/api/v1/session")
     assert out.status == 204 and "Max-Age=0" in out.headers["Set-Cookie"]
     assert guest.get("/api/v1/session")["user"] is None and guest.ask("GET", "/api/v1/points").status == 401
     assert site.admin.ask("DELETE", "/api/v1/users/guest").status == 204
+
+
+def test_an_admin_changes_a_user_role_and_titles_together_or_not_at_all(site):
+    assert site.admin.ask("POST", "/api/v1/users", {"name": "boss", "role": "viewer", "password": PASSWORD}).status == 201
+    changed = site.admin.ask("PATCH", "/api/v1/users/boss", {"role": "technician", "titles": ["plant-manager", "shift-lead"]})
+    assert changed.status == 200 and (changed.json()["role"], changed.json()["titles"]) == ("technician", ["plant-manager", "shift-lead"])
+    refused = site.admin.ask("PATCH", "/api/v1/users/boss", {"role": "engineer", "titles": ["admin"]})
+    assert refused.status == 400 and refused.json()["pointer"] == "/titles/0"
+    boss = [u for u in site.admin.get("/api/v1/users")["items"] if u["name"] == "boss"][0]
+    assert (boss["role"], boss["titles"]) == ("technician", ["plant-manager", "shift-lead"])
+    assert site.admin.ask("PATCH", "/api/v1/users/nobody", {"titles": []}).status == 404
+    assert site.people["engineer"].ask("PATCH", "/api/v1/users/boss", {"titles": []}).status == 403
+    assert site.admin.ask("DELETE", "/api/v1/users/boss").status == 204
 
 
 def test_the_last_admin_stays(site):
