@@ -444,20 +444,21 @@ Result<Expired> Alarms::Expire(Time before, const std::vector<std::string>& kept
   const std::lock_guard lock(mutex_);
   Expired gone;
   TRY(records_.Transaction([&]() -> Status {
-    // Times in the body are RFC 3339 in UTC with microseconds: their texts sort as they do.
     ASSIGN_OR_RETURN(
         const auto rows,
-        records_.Query("SELECT trace FROM alarms WHERE raised < ?1 AND state = 'normal'"
+        records_.Query("SELECT trace, body FROM alarms WHERE raised < ?1 AND state = 'normal'"
                        " AND number < (SELECT max(number) FROM alarms)"
                        " AND coalesce(verdict_at, 0) < ?1"
-                       " AND json_extract(body, '$.last_change') < ?2"
-                       " AND trace NOT IN (SELECT value FROM json_each(?3))"
-                       " ORDER BY raised LIMIT ?4",
-                       {ToMicros(before), FormatTime(before), Json(kept).dump(),
-                        static_cast<int64_t>(kExpireMax)}));
-    if (rows.empty()) return {};
+                       " AND trace NOT IN (SELECT value FROM json_each(?2))"
+                       " ORDER BY raised LIMIT ?3",
+                       {ToMicros(before), Json(kept).dump(), static_cast<int64_t>(kExpireMax)}));
     Json traces = Json::array();
-    for (const auto& row : rows) traces.push_back(row.Text(0));
+    for (const auto& row : rows) {
+      ASSIGN_OR_RETURN(const Json body, ParseJson(row.Text(1)));
+      ASSIGN_OR_RETURN(const Alarm alarm, AlarmFromJson(body));
+      if (alarm.last_change < before) traces.push_back(row.Text(0));
+    }
+    if (traces.empty()) return {};
     const auto remove = [&](const char* table) {
       return records_.Run(fmt::format("DELETE FROM {} WHERE trace IN"
                                       " (SELECT value FROM json_each(?))",
