@@ -24,8 +24,10 @@ int main(int argc, char** argv) {
   Common common;
   int exit_code = kDone;
   app.add_flag("-v,--verbose", common.verbose, "Say more on stderr");
-  for (const Add add : {AddUp, AddEdge, AddHub, AddDemo, AddPlant, AddCheck, AddReplay, AddLearn, AddExplain, AddKpi,
-                        AddGate, AddDoctor, AddModel, AddAudit, AddDevice, AddContract, AddProduct, AddQuarantine, AddCompletion})
+  for (const Add add :
+       {AddUp,     AddEdge,    AddHub,    AddDemo,     AddPlant,   AddCheck,      AddReplay,
+        AddLearn,  AddExplain, AddKpi,    AddGate,     AddDoctor,  AddModel,      AddArchive,
+        AddBackup, AddAudit,   AddDevice, AddContract, AddProduct, AddQuarantine, AddCompletion})
     add(app, common, &exit_code);
   app.parse_complete_callback(
       [&common] { SetLogLevel(common.verbose ? LogLevel::kDebug : LogLevel::kInfo); });

@@ -12,6 +12,8 @@ void AddPlantRoutes(Router& router, const Services& services);
 void AddFieldRoutes(Router& router, const Services& services);
 void AddPointRoutes(Router& router, const Services& services);  // And those of the ledger.
 void AddLedgerRoutes(Router& router, const Services& services);
+void AddAggregateRoutes(Router& router, const Services& services);
+void AddBackupRoutes(Router& router, const Services& services);
 void AddAlarmRoutes(Router& router, const Services& services);
 void AddModelRoutes(Router& router, const Services& services);
 void AddValueRoutes(Router& router, const Services& services);

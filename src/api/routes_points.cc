@@ -115,6 +115,28 @@ Result<bool> WantsRms(const things::Point& point, const std::string& of) {
   return error;
 }
 
+// Pixels that begin on whole seconds, minutes or hours, where they are longer than that, so that
+// the history need not look at the rows at each one's ends.
+Result<std::vector<storage::TrendBucket>> ValueTrend(storage::History& history,
+                                                     const std::string& path,
+                                                     const TimeRange& range, size_t pixels) {
+  const Duration whole = range.to - range.from;
+  for (const Duration grain : {Duration(std::chrono::hours(1)), Duration(std::chrono::minutes(1)),
+                               Duration(std::chrono::seconds(1))}) {
+    // The first and the last pixel may be partial, so one less must hold the range.
+    constexpr size_t kFewPixels = 16;  // Their ends are read quickly.
+    if (pixels < kFewPixels || whole / grain < static_cast<int64_t>(pixels)) continue;
+    const int64_t whole_steps = (whole + grain - Duration(1)) / grain;
+    const auto between = static_cast<int64_t>(pixels - 1);
+    const Duration step = grain * ((whole_steps + between - 1) / between);
+    ASSIGN_OR_RETURN(auto series, history.Aggregate({&path, 1}, range.from, range.to, step));
+    auto& buckets = series.at(0).buckets;
+    if (!buckets.empty()) buckets.front().from = std::max(buckets.front().from, range.from);
+    return std::move(buckets);
+  }
+  return history.Trend(path, range.from, range.to, pixels);
+}
+
 Result<Response> Trend(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   ASSIGN_OR_RETURN(const things::Point* point,
@@ -128,7 +150,7 @@ Result<Response> Trend(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const auto buckets,
                    rms ? BurstTrend(services.history, point->path(), point->sample_rate_hz,
                                     range.from, range.to, pixels)
-                       : services.history.Trend(point->path(), range.from, range.to, pixels));
+                       : ValueTrend(services.history, point->path(), range, pixels));
   Json rows = Json::array();
   for (const auto& b : buckets)
     rows.push_back({ToMicros(b.from) / 1000, NumberOrNull(b.first), NumberOrNull(b.min),
@@ -195,6 +217,8 @@ void AddPointRoutes(Router& router, const Services& s) {
               nullptr,
               {"point: thing/property", range[0], range[1], "limit: 1 to 100000"}});
   AddLedgerRoutes(router, s);
+  AddAggregateRoutes(router, s);
+  AddBackupRoutes(router, s);
 }
 
 }  // namespace penstock::api

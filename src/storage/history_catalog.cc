@@ -1,16 +1,16 @@
-// The manifest is text, one line per file, because the person who looks for lost data opens it with
-// an editor:
+// The manifest is text, one line per file, because the person who looks for
+// lost data opens it with an editor:
 //
-//   penstock-history 1
+//   penstock-history 2
 //   end 180000
-//   point pump pump-7/flow
-//   file pump 2026-01-31 0 1799 0 1800 5120 1769846400000000 1769846459000000
-//   crc 5b9a1f02
+//   file pump 2026-01-31 0 1799 1 1800 5120 1769846400000000 1769846459000000
+//   -mh 812 rollup h pump 2026-01 0 1799 0 60 2211 1769846400000000
+//   1769846400000000 crc 5b9a1f02
 //
-// It is written anew at each flush. That is a write of some 100 bytes per file and minute, and buys
-// that no state but "before" and "after" exists. Merging works by levels like a log-structured
-// tree: a row is rewritten once per level, so a day of 1440 flushes costs each row two rewrites,
-// not hundreds.
+// It is written anew at each flush. That is a write of some 100 bytes per file
+// and minute, and buys that no state but "before" and "after" exists. Merging
+// works by levels like a log-structured tree: a row is rewritten once per
+// level, so a day of 1440 flushes costs each row two rewrites, not hundreds.
 #include "storage/history_catalog.h"
 
 #include <fmt/format.h>
@@ -18,13 +18,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <tuple>
 
 #include "base/bytes.h"
 
 namespace penstock::storage {
 namespace {
 
-constexpr std::string_view kFirstLine = "penstock-history 1";
+constexpr std::string_view kFirstLine = "penstock-history 2", kOldFirstLine = "penstock-history 1";
+constexpr size_t kRollupsToMerge = 8, kRollupsOfPastMonth = 3;
 constexpr size_t kMergeOfPastDay = 4;
 
 bool IsPlain(char c) {
@@ -51,18 +54,44 @@ std::vector<std::string_view> Words(std::string_view line) {
 Result<HistoryFile> ParseFile(const std::vector<std::string_view>& words) {
   HistoryFile file;
   int64_t first_us = 0, last_us = 0;
-  const bool numbers = words.size() == 10 && TakeNumber(words[3], file.first_sequence) &&
-                       TakeNumber(words[4], file.last_sequence) &&
-                       TakeNumber(words[5], file.level) && TakeNumber(words[6], file.rows) &&
-                       TakeNumber(words[7], file.bytes) && TakeNumber(words[8], first_us) &&
-                       TakeNumber(words[9], last_us);
-  if (!numbers) return DataLoss("a file line has a product, a day and seven numbers");
+  const bool rolled = words.size() == 12;
+  const bool numbers =
+      (words.size() == 10 || rolled) && TakeNumber(words[3], file.first_sequence) &&
+      TakeNumber(words[4], file.last_sequence) && TakeNumber(words[5], file.level) &&
+      TakeNumber(words[6], file.rows) && TakeNumber(words[7], file.bytes) &&
+      TakeNumber(words[8], first_us) && TakeNumber(words[9], last_us);
+  if (!numbers || (rolled && (words[10].size() != 3 || !TakeNumber(words[11], file.rollup_bytes))))
+    return DataLoss("a file line has a product, a day, seven numbers, marks and a number");
+  if (rolled) {
+    file.by_second = words[10][0] == 's';
+    file.by_minute = words[10][1] == 'm';
+    file.by_hour = words[10][2] == 'h';
+  }
   ASSIGN_OR_RETURN(file.product, UnescapeName(words[1]));
   file.day = words[2];
   TRY(DayBegin(file.day));
   file.first_time = FromMicros(first_us);
   file.last_time = FromMicros(last_us);
   return file;
+}
+
+Result<HistoryRollup> ParseRollup(const std::vector<std::string_view>& words) {
+  HistoryRollup rollup;
+  int64_t first_us = 0, last_us = 0;
+  const bool numbers = words.size() == 11 && (words[1] == "h" || words[1] == "m") &&
+                       TakeNumber(words[4], rollup.first_sequence) &&
+                       TakeNumber(words[5], rollup.last_sequence) &&
+                       TakeNumber(words[6], rollup.level) && TakeNumber(words[7], rollup.rows) &&
+                       TakeNumber(words[8], rollup.bytes) && TakeNumber(words[9], first_us) &&
+                       TakeNumber(words[10], last_us);
+  if (!numbers) return DataLoss("a rollup line has h or m, a product, a period and seven numbers");
+  rollup.hours = words[1] == "h";
+  ASSIGN_OR_RETURN(rollup.product, UnescapeName(words[2]));
+  rollup.period = words[3];
+  TRY(DayBegin(rollup.hours ? rollup.period + "-01" : rollup.period));
+  rollup.first_time = FromMicros(first_us);
+  rollup.last_time = FromMicros(last_us);
+  return rollup;
 }
 
 Status ParseLine(std::string_view line, const std::string& folder, Catalog& catalog) {
@@ -72,7 +101,7 @@ Status ParseLine(std::string_view line, const std::string& folder, Catalog& cata
   if (words.size() == 3 && words[0] == "point") {
     ASSIGN_OR_RETURN(const std::string product, UnescapeName(words[1]));
     ASSIGN_OR_RETURN(std::string path, UnescapeName(words[2]));
-    catalog.points[product].insert(std::move(path));
+    catalog.old_points.emplace_back(product, std::move(path));
     return {};
   }
   if (!words.empty() && words[0] == "file") {
@@ -80,7 +109,12 @@ Status ParseLine(std::string_view line, const std::string& folder, Catalog& cata
     catalog.files.push_back(std::make_shared<const StoredFile>(folder, std::move(file)));
     return {};
   }
-  return DataLoss("neither end, point nor file");
+  if (!words.empty() && words[0] == "rollup") {
+    ASSIGN_OR_RETURN(HistoryRollup rollup, ParseRollup(words));
+    catalog.rollups.push_back(std::make_shared<const StoredRollup>(folder, std::move(rollup)));
+    return {};
+  }
+  return DataLoss("neither end, point, file nor rollup");
 }
 
 }  // namespace
@@ -90,16 +124,32 @@ std::string HistoryFile::RelativePath() const {
                      last_sequence);
 }
 
+std::string HistoryFile::SecondsPath() const { return "rollup-1s/" + RelativePath(); }
+std::string HistoryFile::MinutesPath() const { return "rollup-1m/" + RelativePath(); }
+
+std::string HistoryRollup::RelativePath() const {
+  return fmt::format("rollup-1{}/{}/{}/{:012}-{:012}-{}.parquet", hours ? 'h' : 'm',
+                     EscapeName(product), period, first_sequence, last_sequence, level);
+}
+
 StoredFile::~StoredFile() {
+  if (!obsolete_) return;
+  unlink(path.c_str());
+  if (info.by_second) unlink((folder + "/" + info.SecondsPath()).c_str());
+  if (info.by_minute) unlink((folder + "/" + info.MinutesPath()).c_str());
+}
+
+StoredRollup::~StoredRollup() {
   if (obsolete_) unlink(path.c_str());
 }
 
-std::vector<StoredFilePointer> Catalog::FilesOf(const std::string& path, Time from, Time to) const {
+std::vector<StoredFilePointer> Catalog::FilesOf(std::span<const std::string> products, Time from,
+                                                Time to) const {
   std::vector<StoredFilePointer> found;
   for (const StoredFilePointer& file : files) {
     if (file->info.last_time < from || file->info.first_time >= to) continue;
-    const auto product = points.find(file->info.product);
-    if (product != points.end() && product->second.contains(path)) found.push_back(file);
+    if (std::find(products.begin(), products.end(), file->info.product) != products.end())
+      found.push_back(file);
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     return a->info.first_time < b->info.first_time;
@@ -109,21 +159,30 @@ std::vector<StoredFilePointer> Catalog::FilesOf(const std::string& path, Time fr
 
 std::string FormatManifest(const Catalog& catalog) {
   std::string text = fmt::format("{}\nend {}\n", kFirstLine, catalog.sequence_end);
-  for (const auto& [product, paths] : catalog.points)
-    for (const std::string& path : paths)
-      text += fmt::format("point {} {}\n", EscapeName(product), EscapeName(path, true));
+  for (const auto& [product, path] : catalog.old_points)
+    text += fmt::format("point {} {}\n", EscapeName(product), EscapeName(path, true));
   for (const StoredFilePointer& stored : catalog.files) {
     const HistoryFile& file = stored->info;
-    text += fmt::format("file {} {} {} {} {} {} {} {} {}\n", EscapeName(file.product), file.day,
-                        file.first_sequence, file.last_sequence, file.level, file.rows, file.bytes,
-                        ToMicros(file.first_time), ToMicros(file.last_time));
+    text += fmt::format("file {} {} {} {} {} {} {} {} {} {}{}{} {}\n", EscapeName(file.product),
+                        file.day, file.first_sequence, file.last_sequence, file.level, file.rows,
+                        file.bytes, ToMicros(file.first_time), ToMicros(file.last_time),
+                        file.by_second ? 's' : '-', file.by_minute ? 'm' : '-',
+                        file.by_hour ? 'h' : '-', file.rollup_bytes);
+  }
+  for (const StoredRollupPointer& stored : catalog.rollups) {
+    const HistoryRollup& rollup = stored->info;
+    text += fmt::format("rollup {} {} {} {} {} {} {} {} {} {}\n", rollup.hours ? 'h' : 'm',
+                        EscapeName(rollup.product), rollup.period, rollup.first_sequence,
+                        rollup.last_sequence, rollup.level, rollup.rows, rollup.bytes,
+                        ToMicros(rollup.first_time), ToMicros(rollup.last_time));
   }
   return text + fmt::format("crc {:08x}\n", Crc32c(AsBytes(text)));
 }
 
 Result<Catalog> ParseManifest(std::string_view text, const std::string& folder) {
   const size_t last_line = text.rfind("crc ");
-  if (last_line == std::string_view::npos || !text.starts_with(kFirstLine))
+  if (last_line == std::string_view::npos ||
+      (!text.starts_with(kFirstLine) && !text.starts_with(kOldFirstLine)))
     return DataLoss("not a history manifest, or cut short");
   const std::string_view body = text.substr(0, last_line);
   if (text.substr(last_line) != fmt::format("crc {:08x}\n", Crc32c(AsBytes(body))))
@@ -141,10 +200,12 @@ Result<Catalog> ParseManifest(std::string_view text, const std::string& folder) 
 
 std::string EscapeName(std::string_view name, bool keep_slashes) {
   std::string escaped;
+  // The folders of rollups stand beside those of products.
+  const bool like_rollup = !keep_slashes && name.starts_with("rollup-");
   for (size_t i = 0; i < name.size(); ++i) {
     // A leading dot would hide the folder, and "." and ".." mean others.
     const bool plain = IsPlain(name[i]) || (keep_slashes && name[i] == '/');
-    if (plain && (name[i] != '.' || i > 0)) {
+    if (plain && (i > 0 || (name[i] != '.' && !like_rollup))) {
       escaped += name[i];
     } else {
       escaped += fmt::format("%{:02X}", static_cast<uint8_t>(name[i]));
@@ -217,6 +278,41 @@ std::vector<StoredFilePointer> FindMerge(const Catalog& catalog, size_t small_fi
       return a->info.first_sequence < b->info.first_sequence;
     });
     return std::move(files);
+  }
+  return {};
+}
+
+std::vector<StoredFilePointer> FindOverlap(const Catalog& catalog) {
+  std::map<std::pair<std::string_view, std::string_view>, std::vector<StoredFilePointer>> days;
+  for (const StoredFilePointer& file : catalog.files)
+    days[{file->info.product, file->info.day}].push_back(file);
+  for (auto& [key, files] : days) {
+    std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) {
+      return a->info.first_sequence < b->info.first_sequence;
+    });
+    for (size_t i = 1; i < files.size(); ++i)
+      if (files[i]->info.first_sequence <= files[i - 1]->info.last_sequence)
+        return {files[i - 1], files[i]};
+  }
+  return {};
+}
+
+std::vector<StoredRollupPointer> FindRollupMerge(const Catalog& catalog) {
+  std::map<std::string_view, std::string_view> newest;  // By product.
+  std::map<std::pair<std::string_view, std::string_view>, std::vector<StoredRollupPointer>> months;
+  for (const StoredRollupPointer& rollup : catalog.rollups) {
+    if (!rollup->info.hours) continue;
+    std::string_view& month = newest[rollup->info.product];
+    month = std::max(month, std::string_view(rollup->info.period));
+    months[{rollup->info.product, rollup->info.period}].push_back(rollup);
+  }
+  for (auto& [key, rollups] : months) {
+    if (key.second < newest[key.first] && rollups.size() >= kRollupsOfPastMonth)
+      return std::move(rollups);
+    std::map<int, std::vector<StoredRollupPointer>> by_level;
+    for (const auto& rollup : rollups) by_level[rollup->info.level].push_back(rollup);
+    for (auto& [level, some] : by_level)
+      if (some.size() >= kRollupsToMerge) return std::move(some);
   }
   return {};
 }

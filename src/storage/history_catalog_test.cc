@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
+
 namespace penstock::storage {
 namespace {
 
@@ -30,17 +32,70 @@ TEST(HistoryCatalogTest, AManifestReadsBackAsItWasWritten) {
   Catalog catalog =
       CatalogOf({File("pump", "2026-01-31", 0, 99), File("odd / name", "2026-02-01", 100, 250, 2)});
   catalog.sequence_end = 251;
-  catalog.points["pump"] = {"pump-7/flow", "pump-7/motor current"};
+  HistoryFile rolled = File("pump", "2026-02-01", 251, 300, 1);
+  rolled.by_minute = rolled.by_hour = true;
+  rolled.rollup_bytes = 77;
+  catalog.files.push_back(std::make_shared<const StoredFile>("/history", rolled));
+  const HistoryRollup hours{
+      .product = "pump", .period = "2026-02", .last_sequence = 300, .rows = 9};
+  catalog.rollups.push_back(std::make_shared<const StoredRollup>("/history", hours));
   const std::string text = FormatManifest(catalog);
   const auto read = ParseManifest(text, "/history");
   ASSERT_TRUE(read) << read.error().ToString();
   EXPECT_EQ(read->sequence_end, 251u);
-  EXPECT_EQ(read->points, catalog.points);
-  ASSERT_EQ(read->files.size(), 2u);
+  ASSERT_EQ(read->files.size(), 3u);
+  EXPECT_TRUE(read->files[2]->info.by_minute && read->files[2]->info.by_hour);
+  EXPECT_FALSE(read->files[2]->info.by_second);
+  EXPECT_EQ(read->files[2]->info.rollup_bytes, 77u);
+  ASSERT_EQ(read->rollups.size(), 1u);
+  EXPECT_EQ(read->rollups[0]->path,
+            "/history/rollup-1h/pump/2026-02/000000000000-000000000300-0.parquet");
   EXPECT_EQ(read->files[0]->path, "/history/pump/2026-01-31/000000000000-000000000099.parquet");
   EXPECT_EQ(read->files[1]->info.product, "odd / name");
   EXPECT_EQ(read->files[1]->info.level, 2);
   EXPECT_EQ(FormatManifest(*read), text);
+}
+
+TEST(HistoryCatalogTest, AManifestOfTheFirstVersionIsRead) {
+  std::string text =
+      "penstock-history 1\nend 20\npoint pump pump-7/flow\n"
+      "file pump 2026-01-31 0 19 1 20 512 1769846400000000 1769846459000000\n";
+  text += fmt::format("crc {:08x}\n", Crc32c(AsBytes(text)));
+  const auto read = ParseManifest(text, "/history");
+  ASSERT_TRUE(read) << read.error().ToString();
+  ASSERT_EQ(read->old_points.size(), 1u);
+  EXPECT_EQ(read->old_points[0].second, "pump-7/flow");
+  EXPECT_FALSE(read->files.at(0)->info.by_hour);
+}
+
+TEST(HistoryCatalogTest, RollupsOfAMonthBecomeOne) {
+  Catalog catalog;
+  const auto add = [&](const std::string& month, uint64_t at, int level) {
+    const HistoryRollup rollup{.product = "pump",
+                               .period = month,
+                               .first_sequence = at,
+                               .last_sequence = at,
+                               .level = level};
+    catalog.rollups.push_back(std::make_shared<const StoredRollup>("/history", rollup));
+  };
+  for (uint64_t i = 0; i < 7; ++i) add("2026-01", i, 0);
+  EXPECT_TRUE(FindRollupMerge(catalog).empty());
+  add("2026-01", 7, 0);
+  EXPECT_EQ(FindRollupMerge(catalog).size(), 8u);
+  catalog.rollups.resize(3);
+  add("2026-02", 9, 0);
+  EXPECT_EQ(FindRollupMerge(catalog).size(), 3u) << "the month is over";
+}
+
+TEST(HistoryCatalogTest, FilesThatOverlapAreFound) {
+  EXPECT_TRUE(
+      FindOverlap(CatalogOf({File("pump", "2026-01-31", 0, 9), File("pump", "2026-01-31", 10, 19),
+                             File("pump", "2026-02-01", 5, 12)}))
+          .empty());
+  EXPECT_EQ(
+      FindOverlap(CatalogOf({File("pump", "2026-01-31", 0, 9), File("pump", "2026-01-31", 9, 19)}))
+          .size(),
+      2u);
 }
 
 TEST(HistoryCatalogTest, ADamagedManifestIsToldByAnyByte) {
@@ -55,10 +110,12 @@ TEST(HistoryCatalogTest, ADamagedManifestIsToldByAnyByte) {
 }
 
 TEST(HistoryCatalogTest, NamesBecomeFoldersThatCannotEscape) {
-  for (const std::string name : {"pump@1.2", "", "..", ".hidden", "a/b", "ü", "100 %", "a%2Fb"}) {
+  for (const std::string name :
+       {"pump@1.2", "", "..", ".hidden", "a/b", "ü", "100 %", "a%2Fb", "rollup-1h"}) {
     const std::string escaped = EscapeName(name);
     EXPECT_EQ(escaped.find('/'), std::string::npos);
     EXPECT_NE(escaped[0], '.');
+    EXPECT_FALSE(escaped.starts_with("rollup-"));
     EXPECT_EQ(UnescapeName(escaped).value(), name);
   }
   EXPECT_FALSE(UnescapeName("%G0"));
@@ -80,14 +137,13 @@ TEST(HistoryCatalogTest, AFilesNameTellsItsSequences) {
 TEST(HistoryCatalogTest, QueriesSeeOnlyFilesThatCanMatter) {
   Catalog catalog = CatalogOf({File("pump", "2026-01-31", 0, 9), File("pump", "2026-02-01", 10, 19),
                                File("gearbox", "2026-02-01", 20, 29)});
-  catalog.points = {{"pump", {"pump-7/flow"}}, {"gearbox", {"gearbox-2/torque"}}};
   const Time day = DayBegin("2026-02-01").value();
-  EXPECT_EQ(catalog.FilesOf("pump-7/flow", day, day + std::chrono::days(1)).size(), 1u);
-  EXPECT_EQ(
-      catalog.FilesOf("pump-7/flow", day - std::chrono::days(1), day + std::chrono::days(1)).size(),
-      2u);
-  EXPECT_EQ(catalog.FilesOf("pump-7/flow", day, day + std::chrono::minutes(59)).size(), 0u);
-  EXPECT_EQ(catalog.FilesOf("pump-8/flow", day, day + std::chrono::days(1)).size(), 0u);
+  const std::string pump[] = {"pump"}, none[] = {"mixer"};
+  EXPECT_EQ(catalog.FilesOf(pump, day, day + std::chrono::days(1)).size(), 1u);
+  EXPECT_EQ(catalog.FilesOf(pump, day - std::chrono::days(1), day + std::chrono::days(1)).size(),
+            2u);
+  EXPECT_EQ(catalog.FilesOf(pump, day, day + std::chrono::minutes(59)).size(), 0u);
+  EXPECT_EQ(catalog.FilesOf(none, day, day + std::chrono::days(1)).size(), 0u);
 }
 
 TEST(HistoryCatalogTest, MergesManySmallFilesAndTheFewOfAPastDay) {

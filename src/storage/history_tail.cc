@@ -1,6 +1,7 @@
 #include "storage/history_tail.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "base/check.h"
@@ -18,8 +19,29 @@ void Reorder(std::vector<T>& column, const std::vector<uint32_t>& order) {
 
 }  // namespace
 
-void TailPoint::Sort() {
-  if (sorted) return;
+void TailRows::Clear() {
+  time.clear();
+  ingest_time.clear();
+  value.clear();
+  quality.clear();
+  sequence.clear();
+}
+
+void TailRows::Append(const TailRows& other) {
+  time.insert(time.end(), other.time.begin(), other.time.end());
+  ingest_time.insert(ingest_time.end(), other.ingest_time.begin(), other.ingest_time.end());
+  value.insert(value.end(), other.value.begin(), other.value.end());
+  quality.insert(quality.end(), other.quality.begin(), other.quality.end());
+  sequence.insert(sequence.end(), other.sequence.begin(), other.sequence.end());
+}
+
+RowRun TailRows::Run(std::string_view path) const {
+  const auto* ingest = reinterpret_cast<const Time*>(ingest_time.data());
+  return {path, times(), {ingest, size()}, value, quality, sequence};
+}
+
+void TailRows::Sort() {
+  if (std::is_sorted(time.begin(), time.end())) return;
   std::vector<uint32_t> order(size());
   std::iota(order.begin(), order.end(), 0U);
   std::stable_sort(order.begin(), order.end(),
@@ -29,40 +51,83 @@ void TailPoint::Sort() {
   Reorder(value, order);
   Reorder(quality, order);
   Reorder(sequence, order);
-  sorted = true;
 }
 
-RowRun TailPoint::Run(std::string_view path, size_t from, size_t to) const {
-  const auto part = [&](const auto& column) { return std::span(column).subspan(from, to - from); };
-  return {path, part(time), part(ingest_time), part(value), part(quality), part(sequence)};
+void TailSnapshot::Collect(PointId point, Time from, Time to, TailRows& out) const {
+  const int64_t first = ToMicros(from), end = ToMicros(to);
+  constexpr size_t kStride = 64;
+  for (size_t b = 0, left = rows; left > 0; ++b) {
+    const TailBlock& block = *blocks[b];
+    const size_t some = std::min(left, TailBlock::kRows);
+    for (size_t begin = 0; begin < some; begin += kStride) {
+      const size_t behind = std::min(begin + kStride, some);
+      uint32_t found = 0;  // Without a branch, so that the compiler compares many at once.
+      for (size_t i = begin; i < behind; ++i) found |= block.point[i] == point.value ? 1U : 0U;
+      if (found == 0) continue;
+      for (size_t i = begin; i < behind; ++i) {
+        if (block.point[i] != point.value || block.time[i] < first || block.time[i] >= end)
+          continue;
+        out.time.push_back(block.time[i]);
+        out.ingest_time.push_back(block.ingest_time[i]);
+        out.value.push_back(block.value[i]);
+        out.quality.push_back(block.quality[i]);
+        out.sequence.push_back(block.sequence[i]);
+      }
+    }
+    left -= some;
+  }
+}
+
+TailByPoint::TailByPoint(TailSnapshot tail) : tail_(std::move(tail)) {
+  uint32_t highest = 0;
+  tail_.ForEach(
+      [&](const TailBlock& block, size_t i) { highest = std::max(highest, block.point[i]); });
+  begin_.assign(size_t{highest} + 2, 0);
+  tail_.ForEach([&](const TailBlock& block, size_t i) { ++begin_[block.point[i] + 1]; });
+  std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
+  order_.resize(tail_.rows);
+  std::vector<uint32_t> next(begin_.begin(), begin_.end() - 1);
+  uint32_t row = 0;
+  tail_.ForEach([&](const TailBlock& block, size_t i) { order_[next[block.point[i]]++] = row++; });
+}
+
+void TailByPoint::Take(size_t point, TailRows& out) const {
+  const std::span<const uint32_t> order = std::span(order_).subspan(begin_[point], rows_of(point));
+  const auto gather = [&](auto& column, const auto& from) {
+    column.resize(order.size());
+    for (size_t i = 0; i < order.size(); ++i)
+      column[i] = from(*tail_.blocks[order[i] / TailBlock::kRows], order[i] % TailBlock::kRows);
+  };
+  gather(out.time, [](const TailBlock& b, size_t i) { return b.time[i]; });
+  gather(out.ingest_time, [](const TailBlock& b, size_t i) { return b.ingest_time[i]; });
+  gather(out.value, [](const TailBlock& b, size_t i) { return b.value[i]; });
+  gather(out.quality, [](const TailBlock& b, size_t i) { return b.quality[i]; });
+  gather(out.sequence, [](const TailBlock& b, size_t i) { return b.sequence[i]; });
+  out.Sort();
 }
 
 void HistoryTail::Append(const HistoryColumns& columns, size_t skip) {
   const size_t size = columns.point.size();
   CHECK(columns.source_time.size() == size && columns.ingest_time.size() == size &&
         columns.value.size() == size && columns.quality.size() == size);
-  for (size_t i = skip; i < size; ++i) {
-    const uint32_t id = columns.point[i].value;
-    if (id >= points_.size()) points_.resize(id + 1);
-    TailPoint& point = points_[id];
-    if (!point.time.empty() && columns.source_time[i] < point.time.back()) point.sorted = false;
-    point.time.push_back(columns.source_time[i]);
-    point.ingest_time.push_back(columns.ingest_time[i]);
-    point.value.push_back(columns.value[i]);
-    point.quality.push_back(columns.quality[i]);
-    point.sequence.push_back(columns.first_sequence + i);
+  static_assert(sizeof(PointId) == sizeof(uint32_t) && sizeof(Time) == sizeof(int64_t));
+  for (size_t at = skip; at < size;) {
+    const size_t to = rows_ % TailBlock::kRows;
+    if (to == 0) blocks_.push_back(std::make_shared_for_overwrite<TailBlock>());
+    TailBlock& block = *blocks_.back();
+    const size_t some = std::min(size - at, TailBlock::kRows - to);
+    std::memcpy(&block.point[to], &columns.point[at], some * sizeof(uint32_t));
+    std::memcpy(&block.time[to], &columns.source_time[at], some * sizeof(int64_t));
+    std::memcpy(&block.ingest_time[to], &columns.ingest_time[at], some * sizeof(int64_t));
+    std::memcpy(&block.value[to], &columns.value[at], some * sizeof(double));
+    std::memcpy(&block.quality[to], &columns.quality[at], some * sizeof(uint32_t));
+    for (size_t i = 0; i < some; ++i) block.sequence[to + i] = columns.first_sequence + at + i;
+    rows_ += some;
+    at += some;
   }
-  if (size <= skip) return;
-  rows_ += size - skip;
-  sequence_end_ = columns.first_sequence + size;
+  if (size > skip) sequence_end_ = columns.first_sequence + size;
 }
 
-void HistoryTail::Sort() {
-  for (TailPoint& point : points_) point.Sort();
-}
-
-const TailPoint* HistoryTail::Find(PointId id) const {
-  return id.value < points_.size() ? &points_[id.value] : nullptr;
-}
+TailSnapshot HistoryTail::Snapshot() const { return {{blocks_.begin(), blocks_.end()}, rows_}; }
 
 }  // namespace penstock::storage

@@ -1,9 +1,16 @@
-// The hot tail of the history: the rows that are not in a file yet, one set of columns per point.
+// The hot tail of the history: rows that are not in a file yet, as columns in
+// the order of arrival. Appending is copying; a flush puts the rows in order by
+// counting them per point.
 //
-// Thread rule: one writer; the caller (History) holds its lock, or has frozen the tail.
+// Thread rule: one writer under the history's lock. A snapshot is constant and
+// needs no lock, though the writer goes on: rows behind a snapshot's end are
+// not looked at.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -12,33 +19,81 @@
 
 namespace penstock::storage {
 
-struct TailPoint {
-  std::vector<Time> time, ingest_time;
+// A block of rows, allocated once and never moved.
+struct TailBlock {
+  static constexpr size_t kRows = 1 << 14;
+  std::array<uint32_t, kRows> point;
+  std::array<int64_t, kRows> time, ingest_time;
+  std::array<double, kRows> value;
+  std::array<uint32_t, kRows> quality;
+  std::array<uint64_t, kRows> sequence;
+};
+
+// Rows of one point, sorted by time, of equal times in the order of arrival.
+struct TailRows {
+  std::vector<int64_t> time, ingest_time;
   std::vector<double> value;
   std::vector<uint32_t> quality;
   std::vector<uint64_t> sequence;
-  bool sorted = true;  // By time.
 
   size_t size() const { return time.size(); }
+  void Clear();
+  void Append(const TailRows& other);
   void Sort();
-  // Of a sorted point: the rows in [from, to). `path` is borrowed.
-  RowRun Run(std::string_view path, size_t from, size_t to) const;
+  RowRun Run(std::string_view path) const;  // All; `path` is borrowed.
+  std::span<const Time> times() const {
+    return {reinterpret_cast<const Time*>(time.data()), time.size()};
+  }
+};
+
+class TailSnapshot {
+ public:
+  // Shared with the tail that goes on.
+  std::vector<std::shared_ptr<const TailBlock>> blocks;
+  size_t rows = 0;
+
+  // Calls visit(block, row in it) for each row, in the order of arrival.
+  template <typename Visit>
+  void ForEach(const Visit& visit) const {
+    for (size_t b = 0, left = rows; left > 0; ++b) {
+      const size_t some = std::min(left, TailBlock::kRows);
+      for (size_t i = 0; i < some; ++i) visit(*blocks[b], i);
+      left -= some;
+    }
+  }
+  // Rows of `point` in [from, to) are put behind those in `out`, not yet
+  // sorted.
+  void Collect(PointId point, Time from, Time to, TailRows& out) const;
+};
+
+// All rows, point by point.
+class TailByPoint {
+ public:
+  explicit TailByPoint(TailSnapshot tail);
+  size_t points() const { return begin_.size() - 1; }  // By PointId.value.
+  size_t rows_of(size_t point) const { return begin_[point + 1] - begin_[point]; }
+  Time first_time() const { return FromMicros(first_); }
+  Time last_time() const { return FromMicros(last_); }
+  // Replaces `out` by the rows of a point, sorted.
+  void Take(size_t point, TailRows& out) const;
+
+ private:
+  TailSnapshot tail_;
+  int64_t first_ = INT64_MAX, last_ = INT64_MIN;
+  std::vector<uint32_t> begin_;  // Into order_, by point.
+  std::vector<uint32_t> order_;  // Rows by point.
 };
 
 class HistoryTail {
  public:
   // Rows from `skip` on.
   void Append(const HistoryColumns& columns, size_t skip);
-  // Sorts every point by time, equal times in the order of arrival.
-  void Sort();
-
+  TailSnapshot Snapshot() const;
   size_t rows() const { return rows_; }
   uint64_t sequence_end() const { return sequence_end_; }  // One past the highest; 0 when empty.
-  std::span<const TailPoint> points() const { return points_; }  // By PointId.value.
-  const TailPoint* Find(PointId id) const;
 
  private:
-  std::vector<TailPoint> points_;
+  std::vector<std::shared_ptr<TailBlock>> blocks_;
   size_t rows_ = 0;
   uint64_t sequence_end_ = 0;
 };

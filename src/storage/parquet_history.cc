@@ -1,20 +1,20 @@
-// Writing. A flush freezes the tail, writes one file per product and day, syncs them, and only then
-// replaces the manifest, which names the files and the end of the sequences in them. A crash before
-// that leaves files that no manifest knows; they are removed at the next start and the log is
-// replayed from the manifest's end. A crash after it leaves nothing undone. So no row is lost and
+// Writing. A flush freezes the tail, writes one file per product and day, syncs
+// them, and only then replaces the manifest, which names the files and the end
+// of the sequences in them. A crash before that leaves files that no manifest
+// knows; they are removed at the next start and the log is replayed from the
+// manifest's end. A crash after it leaves nothing undone. So no row is lost and
 // none is there twice, whatever was going on.
 //
-// The columns are sorted here, per point: samples of a point arrive almost always in order, so
-// there is seldom anything to do, and DuckDB need not sort, which would cost it memory.
+// The rows are put in order here: counted per point, each point's then sorted
+// by time, which they almost always are already.
 #include "storage/parquet_history.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -25,27 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::string_view kUnnamedProduct = "unnamed";
-
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  error.error().Where(path);
-  return error;
-}
-
-// Paths of all Parquet files and temporary ones, relative to `folder`.
-Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (name.ends_with(".parquet") || name.ends_with(".parquet.tmp"))
-      found.push_back(it->path().lexically_relative(folder).string());
-  }
-  if (error) return Failed(error.value(), "cannot list history", folder);
-  std::sort(found.begin(), found.end());
-  return found;
-}
+constexpr size_t kFlushesPerPoints = 32;  // Between two files of points, if none is new.
 
 Metric& RowsWritten() {
   static Metric& metric =
@@ -65,41 +45,47 @@ Metric& FlushFailures() {
 
 }  // namespace
 
-// The rows of one file out of a sorted tail.
-class ParquetHistory::TailRows final : public RowSource {
+// Points in order, and for each the stretch of its rows that the file holds.
+class ParquetHistory::FileRows final : public RowSource {
  public:
-  struct Slice {
-    std::string path;
-    const TailPoint* point;
-    size_t from, to;
+  struct Part {
+    uint32_t entry, id;
   };
-  std::vector<Slice> slices;
+  FileRows(const TailByPoint& tail, const HistoryPoints& points, Time day, Time next_day)
+      : tail_(tail), points_(points), day_(day), next_day_(next_day) {}
+  std::vector<Part> parts;
 
   Result<std::optional<RowRun>> Next() override {
-    if (next_ == slices.size()) return std::nullopt;
-    const Slice& slice = slices[next_++];
-    return slice.point->Run(slice.path, slice.from, slice.to);
-  }
-  void Describe(HistoryFile& file) const {
-    for (const Slice& slice : slices) {
-      const TailPoint& point = *slice.point;
-      const auto [low, high] =
-          std::minmax_element(point.sequence.begin() + static_cast<ptrdiff_t>(slice.from),
-                              point.sequence.begin() + static_cast<ptrdiff_t>(slice.to));
-      const Time first = point.time[slice.from], last = point.time[slice.to - 1];
-      if (file.rows == 0) {
-        file.first_sequence = *low, file.last_sequence = *high;
-        file.first_time = first, file.last_time = last;
-      }
-      file.first_sequence = std::min(file.first_sequence, *low);
-      file.last_sequence = std::max(file.last_sequence, *high);
-      file.first_time = std::min(file.first_time, first);
-      file.last_time = std::max(file.last_time, last);
-      file.rows += slice.to - slice.from;
-    }
+    if (next_ == parts.size()) return std::nullopt;
+    const Part& part = parts[next_++];
+    tail_.Take(part.id, rows_);
+    const auto times = rows_.times();
+    const auto from =
+        static_cast<size_t>(std::lower_bound(times.begin(), times.end(), day_) - times.begin());
+    const auto to = static_cast<size_t>(std::lower_bound(times.begin(), times.end(), next_day_) -
+                                        times.begin());
+    const auto cut = [&](const auto& column) { return std::span(column).subspan(from, to - from); };
+    if (to > from)
+      lasts.push_back({part.entry, times[to - 1], FromMicros(rows_.ingest_time[to - 1]),
+                       rows_.value[to - 1], rows_.quality[to - 1], rows_.sequence[to - 1]});
+    const auto moment = [](std::span<const int64_t> micros) {
+      return std::span(reinterpret_cast<const Time*>(micros.data()), micros.size());
+    };
+    return RowRun{.path = points_[part.entry].path,
+                  .time = times.subspan(from, to - from),
+                  .ingest_time = moment(cut(rows_.ingest_time)),
+                  .value = cut(rows_.value),
+                  .quality = cut(rows_.quality),
+                  .sequence = cut(rows_.sequence)};
   }
 
+  std::vector<RowOfPoint> lasts;  // The latest row of each point.
+
  private:
+  const TailByPoint& tail_;
+  const HistoryPoints& points_;
+  const Time day_, next_day_;
+  TailRows rows_;
   size_t next_ = 0;
 };
 
@@ -109,6 +95,9 @@ ParquetHistory::ParquetHistory(std::string folder, const HistoryOptions& options
 ParquetHistory::~ParquetHistory() {
   merger_.request_stop();
   if (merger_.joinable()) merger_.join();
+  if (duck_ == nullptr || read_only_ || (!new_points_ && flushes_since_points_ == 0)) return;
+  if (const Status saved = SavePoints(catalog()->sequence_end); !saved)
+    LogWarn("points of the history: {}", saved.error().ToString());
 }
 
 Status ParquetHistory::Start() {
@@ -123,7 +112,7 @@ Status ParquetHistory::Start() {
   ASSIGN_OR_RETURN(duck_, Duck::Open(duck));
   TRY(LoadCatalog());
   if (read_only_) return {};
-  TRY(RemoveStrays());
+  TRY(ForgetMissing());
   next_sequence_ = catalog_->sequence_end;
   if (options_.merge_in_background)
     merger_ = std::jthread([this](const std::stop_token& stop) { MergeLoop(stop); });
@@ -141,106 +130,51 @@ Status ParquetHistory::LoadCatalog() {
     if (read_only_) return std::unexpected(parsed.error());
     LogError("{}; put aside as manifest.damaged, rebuilding from the files",
              parsed.error().ToString());
-    if (rename(path.c_str(), (path + ".damaged").c_str()) != 0)
-      return Failed(errno, "cannot put the damaged manifest aside", path);
+    if (rename(path.c_str(), (path + ".damaged").c_str()) != 0) {
+      auto error = FromErrno(errno, "cannot put the damaged manifest aside");
+      error.error().Where(path);
+      return error;
+    }
     return RebuildCatalog();
   }
-  const std::lock_guard lock(mutex_);
-  catalog_ = std::make_shared<const Catalog>(std::move(*parsed));
-  return {};
-}
-
-// Without a manifest the files speak for themselves; a file whose sequences lie inside those of
-// another of its day was merged into that one.
-Status ParquetHistory::RebuildCatalog() {
-  ASSIGN_OR_RETURN(const auto paths, FilesBelow(folder_));
-  std::vector<HistoryFile> files;
-  for (const std::string& path : paths)
-    if (auto file = FileOfPath(path)) files.push_back(std::move(*file));
-  const auto inside_another = [&](const HistoryFile& a) {
-    return std::any_of(files.begin(), files.end(), [&](const HistoryFile& b) {
-      const bool same = a.first_sequence == b.first_sequence && a.last_sequence == b.last_sequence;
-      return !same && a.product == b.product && a.day == b.day &&
-             b.first_sequence <= a.first_sequence && a.last_sequence <= b.last_sequence;
-    });
-  };
-  Catalog rebuilt;
-  for (HistoryFile& file : files) {
-    const std::string path = folder_ + "/" + file.RelativePath();
-    bool known = false;
-    const auto describe = [&](const Duck::Chunk& chunk) {
-      for (size_t i = 0; i < chunk.size(); ++i) {
-        const Time first = chunk.Column<Time>(1)[i], last = chunk.Column<Time>(2)[i];
-        file.first_time = known ? std::min(file.first_time, first) : first;
-        file.last_time = known ? std::max(file.last_time, last) : last;
-        file.rows += static_cast<uint64_t>(chunk.Column<int64_t>(3)[i]);
-        rebuilt.points[file.product].emplace(chunk.Text(0, i));
-        known = true;
-      }
-      return true;
-    };
-    Status status;
-    if (!inside_another(file))
-      status = duck_->Query(
-          fmt::format("SELECT point, min(time), max(time), count(*) FROM read_parquet({}) "
-                      "GROUP BY point",
-                      SqlText(path)),
-          describe);
-    if (!status || !known) {
-      const std::string aside = path + (status ? ".superseded" : ".damaged");
-      LogWarn("{}: put aside as {}{}", path, aside, status ? "" : ": " + status.error().ToString());
-      if (rename(path.c_str(), aside.c_str()) != 0) return Failed(errno, "cannot rename", path);
-      continue;
-    }
-    std::error_code ignored;
-    file.bytes = fs::file_size(path, ignored);
-    rebuilt.sequence_end = std::max(rebuilt.sequence_end, file.last_sequence + 1);
-    rebuilt.files.push_back(std::make_shared<const StoredFile>(folder_, file));
+  {
+    const std::lock_guard lock(mutex_);
+    catalog_ = std::make_shared<const Catalog>(std::move(*parsed));
   }
-  if (!rebuilt.files.empty())
-    LogWarn("{}: manifest rebuilt from {} files", folder_, rebuilt.files.size());
-  return Publish(std::move(rebuilt), false);
-}
-
-// Removes what a crash left behind, and forgets files that somebody removed.
-Status ParquetHistory::RemoveStrays() {
-  ASSIGN_OR_RETURN(const auto paths, FilesBelow(folder_));
-  std::set<std::string, std::less<>> present(paths.begin(), paths.end());
-  Catalog kept = *catalog_;
-  std::erase_if(kept.files, [&](const StoredFilePointer& file) {
-    if (present.erase(file->info.RelativePath()) > 0) return false;
-    LogError("{}: {} rows of history are gone: the file is missing", file->path, file->info.rows);
-    Counter("penstock_history_files_missing_total",
-            "Files of the manifest that were not there at start.")
-        .Add();
-    return true;
-  });
-  for (const std::string& stray : present) {
-    LogInfo("{}/{}: removed, it was never committed", folder_, stray);
-    unlink((folder_ + "/" + stray).c_str());
-  }
-  if (kept.files.size() == catalog_->files.size()) return {};
-  return Publish(std::move(kept), false);
+  return LoadPoints(false);
 }
 
 void ParquetHistory::NamePoint(PointId id, const std::string& path, const std::string& product) {
   const std::lock_guard lock(mutex_);
-  if (id.value >= names_.size()) names_.resize(id.value + 1);
-  names_[id.value] = {path, product.empty() ? std::string(kUnnamedProduct) : product};
-  ids_[path] = id;
+  points_.Bind(id, points_.Add(path, product.empty() ? kUnnamedProduct : product));
 }
 
-// A point without a name (its thing is gone, its samples are in the log) is stored all the same.
-ParquetHistory::PointName ParquetHistory::NameOf(PointId id) const {
-  if (id.value < names_.size() && !names_[id.value].path.empty()) return names_[id.value];
-  return {fmt::format("unnamed/{}", id.value), std::string(kUnnamedProduct)};
+void ParquetHistory::NameText(PointId id) {
+  const std::lock_guard lock(mutex_);
+  const uint32_t entry = points_.EntryOf(id);
+  if (entry != HistoryPoints::kNone) points_[entry].text = true;
+}
+
+void ParquetHistory::SetTexts(TextOf text_of) {
+  const std::lock_guard lock(mutex_);
+  text_of_ = std::move(text_of);
+}
+
+// A point without a name (its thing is gone, its samples are in the log) is
+// stored all the same.
+uint32_t ParquetHistory::EntryOf(PointId id) {
+  const uint32_t entry = points_.EntryOf(id);
+  if (entry != HistoryPoints::kNone) return entry;
+  const std::lock_guard lock(mutex_);
+  points_.Bind(id, points_.Add(fmt::format("unnamed/{}", id.value), kUnnamedProduct));
+  return points_.EntryOf(id);
 }
 
 Status ParquetHistory::Append(const HistoryColumns& columns) {
   bool due = false;
   {
     const std::lock_guard lock(mutex_);
-    const size_t waiting = tail_->rows() + (flushing_ ? flushing_->rows() : 0);
+    const size_t waiting = tail_->rows() + (flushing_ ? flushing_->rows : 0);
     if (waiting > 2 * options_.tail_rows_max) {
       auto error =
           ResourceExhausted("history: {} rows wait because files cannot be written", waiting);
@@ -252,8 +186,8 @@ Status ParquetHistory::Append(const HistoryColumns& columns) {
     if (skip > 0) RowsRepeated().Add(skip);
     tail_->Append(columns, skip);
     next_sequence_ = std::max(next_sequence_, columns.first_sequence + columns.point.size());
-    // A caller that flushes by itself every flush_every is not forestalled: that would double the
-    // files.
+    // A caller that flushes by itself every flush_every is not forestalled:
+    // that would double the files.
     const auto age = std::chrono::steady_clock::now() - last_flush_;
     const bool long_tail = tail_->rows() > options_.tail_rows_max + options_.tail_rows_max / 2;
     due = age >= 2 * options_.flush_every ||
@@ -269,109 +203,132 @@ Status ParquetHistory::Append(const HistoryColumns& columns) {
 Status ParquetHistory::Flush() {
   last_flush_ = std::chrono::steady_clock::now();
   while (true) {
-    std::shared_ptr<const HistoryTail> frozen;
+    std::optional<TailSnapshot> frozen;
+    uint64_t end = 0;
     {
       const std::lock_guard lock(mutex_);
       if (!flushing_ && tail_->rows() > 0) {
-        tail_->Sort();
-        flushing_ = std::exchange(tail_, std::make_shared<HistoryTail>());
+        flushing_ = tail_->Snapshot();
+        flushing_end_ = tail_->sequence_end();
+        tail_ = std::make_unique<HistoryTail>();
       }
       frozen = flushing_;
+      end = flushing_end_;
     }
     if (!frozen) return {};
-    const auto written = WriteTail(*frozen);
+    std::vector<RowOfPoint> lasts;
+    const auto written = WriteTail(TailByPoint(*frozen), lasts);
     Status status = written ? Status() : std::unexpected(written.error());
     if (status) {
+      TakeLasts(lasts);
       const std::lock_guard publishing(publish_mutex_);
       Catalog changed = *catalog();
-      changed.sequence_end = std::max(changed.sequence_end, frozen->sequence_end());
+      changed.sequence_end = std::max(changed.sequence_end, end);
+      changed.old_points.clear();  // LoadPoints has taken them.
       for (const HistoryFile& file : *written)
         changed.files.push_back(std::make_shared<const StoredFile>(folder_, file));
-      for (size_t i = 0; i < frozen->points().size(); ++i) {
-        if (frozen->points()[i].size() == 0) continue;
-        const std::lock_guard lock(mutex_);
-        const PointName name = NameOf(PointId{static_cast<uint32_t>(i)});
-        changed.points[name.product].insert(name.path);
-      }
-      status = Publish(std::move(changed), true);
+      ++flushes_since_points_;
+      if (new_points_ || flushes_since_points_ >= kFlushesPerPoints)
+        status = SavePoints(changed.sequence_end);
+      if (status) status = Publish(std::move(changed), true);
     }
     if (!status) {
       FlushFailures().Add();
       return status;
     }
-    RowsWritten().Add(frozen->rows());
-    if (options_.merge_in_background) {
-      const std::lock_guard lock(mutex_);
-      merge_due_ = true;
-      merge_wanted_.notify_one();
-    }
+    RowsWritten().Add(frozen->rows);
+    if (options_.merge_in_background) WakeMerger();
     for (Result<bool> merged = true; !options_.merge_in_background && merged && *merged;)
       if (merged = MergeOnce({}); !merged)
         LogWarn("history not merged: {}", merged.error().ToString());
   }
 }
 
-Result<std::vector<HistoryFile>> ParquetHistory::WriteTail(const HistoryTail& tail) {
-  std::map<std::pair<std::string, std::string>, TailRows> groups;  // By product and day.
-  for (size_t i = 0; i < tail.points().size(); ++i) {
-    const TailPoint& point = tail.points()[i];
-    if (point.size() == 0) continue;
-    PointName name;
-    {
-      const std::lock_guard lock(mutex_);
-      name = NameOf(PointId{static_cast<uint32_t>(i)});
+Result<std::vector<HistoryFile>> ParquetHistory::WriteTail(const TailByPoint& tail,
+                                                           std::vector<RowOfPoint>& lasts) {
+  for (uint32_t id = 0; id < tail.points(); ++id)
+    if (tail.rows_of(id) > 0) (void)EntryOf(PointId{id});
+  std::vector<uint32_t> order;
+  {
+    const std::lock_guard lock(mutex_);
+    order = points_.Sorted();
+  }
+  std::map<std::pair<std::string, std::string>, FileRows> groups;  // By product and day.
+  TailRows one;
+  constexpr Time kBegin = Time::min(), kEnd = Time::max();
+  const bool one_day = DayOf(tail.first_time()) == DayOf(tail.last_time());
+  // Of most flushes all points of a product go into one file: its group is not looked up again.
+  FileRows* group = nullptr;
+  uint32_t group_product = HistoryPoints::kNone;
+  const auto group_of = [&](uint32_t product, const std::string& day) {
+    // Times outside the days that have names stay with the first or the last of them.
+    const Time begin = *DayBegin(day), next = begin + std::chrono::days(1);
+    const bool is_first = begin == Time{}, is_last = DayOf(next) == day;
+    return &groups
+                .try_emplace({points_.product(product), day}, tail, points_,
+                             is_first ? kBegin : begin, is_last ? kEnd : next)
+                .first->second;
+  };
+  for (const uint32_t entry : order) {
+    const HistoryPoints::Entry& point = points_[entry];
+    if (point.id >= tail.points() || tail.rows_of(point.id) == 0) continue;
+    if (one_day) {
+      if (std::exchange(group_product, point.product) != point.product)
+        group = group_of(point.product, DayOf(tail.first_time()));
+      group->parts.push_back({entry, point.id});
+      continue;
     }
-    for (size_t from = 0; from < point.size();) {
-      const std::string day = DayOf(point.time[from]);
-      const Time next_day = *DayBegin(day) + std::chrono::days(1);
-      // Times outside the days that have names stay with the first or the last of them.
-      const auto behind = std::lower_bound(point.time.begin() + static_cast<ptrdiff_t>(from),
-                                           point.time.end(), next_day);
-      const auto to =
-          DayOf(next_day) == day ? point.size() : static_cast<size_t>(behind - point.time.begin());
-      groups[{name.product, day}].slices.push_back({name.path, &point, from, to});
-      from = to;
+    tail.Take(point.id, one);
+    for (auto time = one.times().begin(); time != one.times().end();) {
+      const std::string day = DayOf(*time);
+      group_of(point.product, day)->parts.push_back({entry, point.id});
+      const Time next = *DayBegin(day) + std::chrono::days(1);
+      time = DayOf(next) == day ? one.times().end()
+                                : std::lower_bound(time, one.times().end(), next);
     }
   }
   std::vector<HistoryFile> files;
-  for (auto& [key, rows] : groups) {
-    std::sort(rows.slices.begin(), rows.slices.end(),
-              [](const auto& a, const auto& b) { return a.path < b.path; });
+  for (auto& [key, source] : groups) {
     HistoryFile file{.product = key.first, .day = key.second};
-    rows.Describe(file);
-    // A file of an earlier attempt has the same name and content and is replaced.
-    TRY(WriteFile(rows, file));
+    // A file of an earlier attempt has the same name and content and is
+    // replaced.
+    TRY(WriteFile(source, file, nullptr));
+    lasts.insert(lasts.end(), source.lasts.begin(), source.lasts.end());
     files.push_back(std::move(file));
   }
   return files;
 }
 
-// Writes, syncs and names one file; fills in its size.
-Status ParquetHistory::WriteFile(RowSource& rows, HistoryFile& file) {
-  const std::string path = folder_ + "/" + file.RelativePath(), temporary = path + ".tmp";
-  const std::string day_folder = fs::path(path).parent_path().string();
-  const std::string product_folder = fs::path(day_folder).parent_path().string();
-  const bool new_folder = !fs::exists(day_folder);
-  TRY(MakeFolders(day_folder));
-  TRY(duck_->Write(rows, temporary));
-  const int fd = open(temporary.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Failed(errno, "cannot open", temporary);
-  struct stat info {};
-  const int error = fstat(fd, &info) != 0 || fsync(fd) != 0 ? errno : 0;
-  close(fd);
-  if (error != 0) {
-    unlink(temporary.c_str());
-    return Failed(error, "cannot sync", temporary);
+void ParquetHistory::TakeLasts(std::span<const RowOfPoint> lasts) {
+  const std::lock_guard lock(mutex_);
+  for (const RowOfPoint& row : lasts) {
+    new_points_ = new_points_ || !points_[row.entry].stored;
+    (void)points_.TakeLast(row.entry, row.time, row.ingest_time, row.value, row.quality,
+                           row.sequence);
   }
-  file.bytes = static_cast<uint64_t>(info.st_size);
-  if (rename(temporary.c_str(), path.c_str()) != 0) return Failed(errno, "cannot rename to", path);
-  TRY(SyncFolder(day_folder));
-  if (!new_folder) return {};
-  TRY(SyncFolder(product_folder));
-  return SyncFolder(folder_);
 }
 
-// Makes `changed` the catalog, on disk first. The caller holds publish_mutex_ or is alone.
+// Under a name of its own, which tells how far it goes; the older one is
+// removed.
+Status ParquetHistory::SavePoints(uint64_t sequence_end) {
+  const std::string name = fmt::format("points-{:012}.parquet", sequence_end);
+  const std::string path = folder_ + "/" + name;
+  TRY(points_.Save(path + ".tmp"));
+  if (rename((path + ".tmp").c_str(), path.c_str()) != 0) {
+    auto error = FromErrno(errno, "cannot rename to");
+    error.error().Where(path);
+    return error;
+  }
+  TRY(SyncFolder(folder_));
+  if (!points_file_.empty() && points_file_ != name) unlink((folder_ + "/" + points_file_).c_str());
+  points_file_ = name;
+  new_points_ = false;
+  flushes_since_points_ = 0;
+  return {};
+}
+
+// Makes `changed` the catalog, on disk first. The caller holds publish_mutex_
+// or is alone.
 Status ParquetHistory::Publish(Catalog changed, bool tail_is_in_files) {
   TRY(WriteFileAtomically(folder_ + "/manifest", FormatManifest(changed)));
   const std::lock_guard lock(mutex_);
@@ -387,50 +344,15 @@ std::shared_ptr<const Catalog> ParquetHistory::catalog() const {
 
 uint64_t ParquetHistory::flushed_sequence_end() const { return catalog()->sequence_end; }
 
-Result<uint64_t> ParquetHistory::Retain(Time cutoff, uint64_t max_bytes) {
-  const std::lock_guard publishing(publish_mutex_);
-  Catalog changed = *catalog();
-  uint64_t bytes = 0, rows = 0;
-  std::map<std::string, uint64_t> bytes_of_day;  // Oldest first.
-  for (const StoredFilePointer& file : changed.files)
-    bytes_of_day[file->info.day] += file->info.bytes;
-  for (const auto& [day, size] : bytes_of_day) bytes += size;
-  const std::string cutoff_day = DayOf(cutoff);
-  std::set<std::string> gone;
-  for (const auto& [day, size] : bytes_of_day) {
-    const bool newest = day == bytes_of_day.rbegin()->first;
-    if (day >= cutoff_day && (bytes <= max_bytes || newest)) break;
-    gone.insert(day);
-    bytes -= size;
-  }
-  if (gone.empty()) return 0;
-  std::vector<StoredFilePointer> dropped;
-  std::erase_if(changed.files, [&](const StoredFilePointer& file) {
-    if (!gone.contains(file->info.day)) return false;
-    dropped.push_back(file);
-    rows += file->info.rows;
-    return true;
-  });
-  TRY(Publish(std::move(changed), false));
-  std::set<std::string> folders;
-  for (const StoredFilePointer& file : dropped) {
-    file->UnlinkWhenUnused();
-    folders.insert(fs::path(file->path).parent_path().string());
-  }
-  dropped.clear();
-  for (const std::string& folder : folders)
-    rmdir(folder.c_str());  // Stays while a query reads in it.
-  return rows;
-}
-
 History::Size ParquetHistory::size() const {
   const std::lock_guard lock(mutex_);
-  Size size{.tail_rows = tail_->rows() + (flushing_ ? flushing_->rows() : 0),
+  Size size{.tail_rows = tail_->rows() + (flushing_ ? flushing_->rows : 0),
             .files = catalog_->files.size()};
   for (const StoredFilePointer& file : catalog_->files) {
     size.file_rows += file->info.rows;
-    size.file_bytes += file->info.bytes;
+    size.file_bytes += file->info.bytes + file->info.rollup_bytes;
   }
+  for (const StoredRollupPointer& rollup : catalog_->rollups) size.file_bytes += rollup->info.bytes;
   return size;
 }
 

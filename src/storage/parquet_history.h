@@ -1,12 +1,15 @@
-// The history over Parquet files: a catalog of files, a tail in memory, DuckDB between them. The
-// public face is storage/history.h; this header is for its three .cc files only.
+// The history over Parquet files: a catalog of files, the points, a tail in
+// memory, rollups. The public face is storage/history.h; this header is for its
+// own .cc files only.
 //
 // Thread rule: as in history.h; merging runs on a thread of its own.
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -17,7 +20,11 @@
 #include "storage/folder_lock.h"
 #include "storage/history.h"
 #include "storage/history_catalog.h"
+#include "storage/history_fold.h"
+#include "storage/history_points.h"
+#include "storage/history_rollup.h"
 #include "storage/history_tail.h"
+#include "storage/parquet_reader.h"
 
 namespace penstock::storage {
 
@@ -28,6 +35,8 @@ class ParquetHistory final : public History {
   Status Start();
 
   void NamePoint(PointId id, const std::string& path, const std::string& product) override;
+  void NameText(PointId id) override;
+  void SetTexts(TextOf text_of) override;
   Status Append(const HistoryColumns& columns) override;
   Status Flush() override;
   uint64_t flushed_sequence_end() const override;
@@ -35,55 +44,111 @@ class ParquetHistory final : public History {
                                        size_t limit) override;
   Result<std::vector<TrendBucket>> Trend(const std::string& path, Time from, Time to,
                                          size_t buckets) override;
+  Result<std::vector<TrendSeries>> Aggregate(std::span<const std::string> paths, Time from, Time to,
+                                             Duration every) override;
   Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from,
                                            Time to) override;
   Result<std::vector<LastRow>> Last(std::span<const std::string> paths) override;
   Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) override;
+  Result<std::vector<HistoryDeletion>> RetainBy(const HistoryRetention& rules) override;
+  std::vector<HistoryFileView> Files(std::string_view product) override;
   Result<ProductRows> RowsOf(std::string_view product, const std::string& tail_file) override;
   std::vector<ProductSize> Products() override;
+  Status CopyTo(const std::string& folder) override;
   Size size() const override;
 
  private:
-  struct PointName {
-    std::string path, product;
-  };
   // Rows of one point as a query sees them.
   struct Rows {
     std::span<const Time> time;
     std::span<const double> value;
     std::span<const uint32_t> quality;
   };
-  using VisitRows = std::function<void(const Rows&)>;
+  // False: enough.
+  using VisitRows = std::function<bool(const Rows&)>;
   // What a query works on, unchanged by what happens meanwhile.
   struct View {
     std::shared_ptr<const Catalog> catalog;
-    std::shared_ptr<const HistoryTail> flushing;  // Shared with the flush that is writing it.
-    PointId id;
-    TailPoint tail;  // A copy of the point's rows in the range.
+    std::vector<TailSnapshot> tails;  // Being written, and live.
   };
-  class TailRows;
-  class MergedRows;
+  struct Target {
+    PointId id;
+    std::string path;
+    bool text = false;
+    std::vector<std::string> products;
+  };
+  struct RowOfPoint {
+    uint32_t entry;  // In points_.
+    Time time, ingest_time;
+    double value;
+    uint32_t quality;
+    uint64_t sequence;
+  };
+  class FileRows;  // The rows of a file about to be written, out of the tail.
   class ProductTail;
+  class MergedRows;  // The rows of several files, in order, each once.
 
-  // parquet_history.cc
+  // parquet_history.cc: start and writing.
   Status LoadCatalog();
-  Status RebuildCatalog();
-  Status RemoveStrays();
-  PointName NameOf(PointId id) const;
-  Result<std::vector<HistoryFile>> WriteTail(const HistoryTail& tail);
-  Status WriteFile(RowSource& rows, HistoryFile& file);
+  Status ForgetMissing();
+  uint32_t EntryOf(PointId id);
+  Result<std::vector<HistoryFile>> WriteTail(const TailByPoint& tail,
+                                             std::vector<RowOfPoint>& lasts);
+  void TakeLasts(std::span<const RowOfPoint> lasts);
   Status Publish(Catalog changed, bool tail_is_in_files);
+  Status SavePoints(uint64_t sequence_end);
+
+  // parquet_history_write.cc: one file, alone or with its rollups.
+  std::function<std::string(double)> TextsOf(std::string_view path) const;
+  Status WriteRows(RowSource& rows, const std::string& path);
+  Status WriteFile(RowSource& rows, HistoryFile& file, HistoryRollup* hours);
+
+  // parquet_history_rebuild.cc
+  Status LoadPoints(bool rebuild);
+  Status RebuildCatalog();
+  Status Describe(const std::string& path, HistoryFile& file);
+  Status ScanLast(const StoredFile& file);
 
   // parquet_history_query.cc
-  View Look(const std::string& path, Time from, Time to);
-  Status ScanFiles(std::span<const StoredFilePointer> files, const std::string& path, Time from,
-                   Time to, const VisitRows& visit);
-  static void ScanTail(const View& view, Time from, Time to, const VisitRows& visit);
-  Status Scan(const std::string& path, Time from, Time to, const VisitRows& visit);
+  View Look();
+  Target TargetOf(const std::string& path) const;
+  void ScanTails(const View& view, const Target& target, Time from, Time to,
+                 const VisitRows& visit) const;
+  Status ScanFile(const StoredFile& file, const std::string& path, std::span<const TimeSpan> spans,
+                  const VisitRows& visit);
+  Status ScanForeign(const StoredFile& file, const std::string& path,
+                     std::span<const TimeSpan> spans, const VisitRows& visit);
+  void ForgetOpened(const std::string& path);
+  Result<ParquetFilePointer> OpenFile(const std::string& path,
+                                      std::span<const ParquetColumn> schema);
+
+  // parquet_history_trend.cc
+  Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);
+  Status FoldMany(const View& view, std::span<const Target> targets, Time from, Time to,
+                  std::vector<TrendFold>& folds);
+  Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
+                  std::span<const TimeSpan> spans, std::vector<TrendFold>& folds);
+
+  // parquet_history_retain.cc: RetainBy, Retain, CopyTo and this.
+  Result<std::vector<HistoryDeletion>> Drop(
+      const std::function<bool(const HistoryFile&)>& raw,
+      const std::function<bool(const HistoryRollup&)>& rollup);
+  Result<bool> Condense(const std::stop_token& stop);
 
   // parquet_history_merge.cc
   void MergeLoop(const std::stop_token& stop);
+  struct MergeTask {
+    std::vector<StoredFilePointer> inputs;
+    bool merge = true;  // False: only to be rolled up by hours.
+  };
+  MergeTask FindTask(const Catalog& catalog) const;
   Result<bool> MergeOnce(const std::stop_token& stop);
+  Status RollUp(RowSource& rows, HistoryRollup& rollup);
+  Status RollUpFiles(std::span<const StoredFilePointer> files, HistoryRollup& rollup,
+                     const std::stop_token& stop);
+  Status CommitRollup(RollupWriter& writer, HistoryRollup& rollup, std::string temporary = "");
+  Result<bool> MergeRollups(const std::stop_token& stop);
+  void WakeMerger();
 
   std::shared_ptr<const Catalog> catalog() const;
 
@@ -95,20 +160,44 @@ class ParquetHistory final : public History {
 
   mutable std::mutex mutex_;  // Guards what follows.
   std::shared_ptr<const Catalog> catalog_ = std::make_shared<Catalog>();
-  std::shared_ptr<HistoryTail> tail_ = std::make_shared<HistoryTail>();
-  std::shared_ptr<const HistoryTail>
-      flushing_;                  // Frozen, being written, or waiting for the next attempt.
-  std::vector<PointName> names_;  // By PointId.value.
-  std::unordered_map<std::string, PointId> ids_;
+  std::unique_ptr<HistoryTail> tail_ = std::make_unique<HistoryTail>();
+  std::optional<TailSnapshot> flushing_;  // Being written, or waiting for the next attempt.
+  uint64_t flushing_end_ = 0;             // One past its highest sequence.
+  HistoryPoints points_;
+  TextOf text_of_;
   uint64_t next_sequence_ = 0;
+  // Days whose samples are to go once they are in a rollup by minutes; what
+  // went since RetainBy.
+  std::vector<std::pair<std::string, std::string>> to_condense_;  // Product and day.
+  std::vector<HistoryDeletion> condensed_;
   std::string manifest_stamp_;  // Read-only: which manifest was read last.
 
-  std::mutex publish_mutex_;  // One change of the catalog at a time; taken before mutex_.
+  // Footers of files, the least lately used forgotten first.
+  std::mutex open_mutex_;
+  struct OpenedFile {
+    ParquetFilePointer file;
+    uint64_t used = 0;
+  };
+  std::unordered_map<std::string, OpenedFile> opened_;
+  uint64_t uses_ = 0;
+  size_t opened_groups_ = 0;
+
+  std::mutex publish_mutex_;  // One change of the catalog at a time; taken
+                              // before mutex_.
   std::chrono::steady_clock::time_point last_flush_ = std::chrono::steady_clock::now();
+  // The writer's alone.
+  bool new_points_ = false;
+  size_t flushes_since_points_ = 0;
+  std::string points_file_;
 
   std::condition_variable_any merge_wanted_;
   bool merge_due_ = false;
   std::jthread merger_;  // Last: it stops before what it uses is gone.
 };
+
+// kInvalidArgument unless from < to.
+Status CheckHistoryRange(Time from, Time to);
+// The columns of a file of samples.
+std::span<const ParquetColumn> RowColumns();
 
 }  // namespace penstock::storage

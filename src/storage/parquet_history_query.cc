@@ -1,36 +1,25 @@
-// Reading. A query takes a view: the catalog as it is, the tail being flushed, and a copy of the
-// point's rows in the live tail, all under one lock, so that a row is in exactly one of them. Files
-// are chosen by the times in the catalog before DuckDB sees any; within a file its statistics and
-// the sort order find the point. What comes is folded chunk by chunk and never held as a whole.
+// Reading. A query takes a view: the catalog as it is, the tail being flushed,
+// and the live tail, all under one lock, so that a row is in exactly one of
+// them. Files are chosen by the times in the catalog, row groups by their
+// bounds, and of a group only the rows of the point are decoded. What comes is
+// folded block by block and never held as a whole. Files of other writers are
+// read by DuckDB.
 #include <sys/stat.h>
 
 #include <algorithm>
 
-#include "storage/history_fold.h"
 #include "storage/parquet_history.h"
 
 namespace penstock::storage {
 namespace {
 
-constexpr size_t kFilesPerQuestion = 256;
-constexpr size_t kBucketsMax = 100'000;
+constexpr size_t kBlockRows = 1 << 16;
+constexpr size_t kOpenGroupsMax = 1 << 15;  // Row groups whose bounds are held: some 16 MB.
 
 // Times that DuckDB and our literals can name.
 Time Within(Time time) {
   constexpr Time kEnd = std::chrono::sys_days(std::chrono::year(2262) / 1 / 1);
   return std::clamp(time, Time{}, kEnd);
-}
-
-std::string FileList(std::span<const StoredFilePointer> files) {
-  std::string list;
-  for (const StoredFilePointer& file : files)
-    list += (list.empty() ? "" : ",") + SqlText(file->path);
-  return "[" + list + "]";
-}
-
-Status CheckRange(Time from, Time to) {
-  if (from < to) return {};
-  return InvalidArgument("an empty range of time: from {} to {}", FormatTime(from), FormatTime(to));
 }
 
 // The latest `limit` rows of all that are given.
@@ -74,12 +63,33 @@ class LatestRows {
   std::vector<HistoryRow> rows_;
 };
 
+// The first row in [low, high) whose time is not before `time`; the rows are
+// sorted by it.
+Result<size_t> FirstRow(ParquetColumnReader& times, size_t low, size_t high, Time time) {
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    Time at;
+    TRY(times.Read(middle, middle + 1, &at));
+    if (at < time) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 }  // namespace
 
-ParquetHistory::View ParquetHistory::Look(const std::string& path, Time from, Time to) {
+Status CheckHistoryRange(Time from, Time to) {
+  if (from < to) return {};
+  return InvalidArgument("an empty range of time: from {} to {}", FormatTime(from), FormatTime(to));
+}
+
+ParquetHistory::View ParquetHistory::Look() {
   if (read_only_) {
-    // The manifest is replaced by rename, so another inode or time means another content. One that
-    // cannot be read now leaves the view before it.
+    // The manifest is replaced by rename, so another inode or time means
+    // another content. One that cannot be read now leaves the view before it.
     struct stat info {};
     const bool there = stat((folder_ + "/manifest").c_str(), &info) == 0;
     const std::string stamp =
@@ -94,113 +104,202 @@ ParquetHistory::View ParquetHistory::Look(const std::string& path, Time from, Ti
   View view;
   const std::lock_guard lock(mutex_);
   view.catalog = catalog_;
-  view.flushing = flushing_;
-  const auto id = ids_.find(path);
-  if (id == ids_.end()) return view;
-  view.id = id->second;
-  const TailPoint* live = tail_->Find(view.id);
-  if (live == nullptr) return view;
-  size_t begin = 0, end = live->size();
-  if (live->sorted) {
-    begin = static_cast<size_t>(std::lower_bound(live->time.begin(), live->time.end(), from) -
-                                live->time.begin());
-    end = static_cast<size_t>(std::lower_bound(live->time.begin(), live->time.end(), to) -
-                              live->time.begin());
-  }
-  for (size_t i = begin; i < end; ++i) {
-    if (live->time[i] < from || live->time[i] >= to) continue;
-    view.tail.time.push_back(live->time[i]);
-    view.tail.value.push_back(live->value[i]);
-    view.tail.quality.push_back(live->quality[i]);
-  }
+  if (flushing_) view.tails.push_back(*flushing_);
+  if (tail_->rows() > 0) view.tails.push_back(tail_->Snapshot());
   return view;
 }
 
-Status ParquetHistory::ScanFiles(std::span<const StoredFilePointer> files, const std::string& path,
-                                 Time from, Time to, const VisitRows& visit) {
-  while (!files.empty()) {
-    const auto some = files.first(std::min(files.size(), kFilesPerQuestion));
-    const std::string sql = fmt::format(
-        "SELECT time, value, quality FROM read_parquet({}) WHERE point = {} AND time >= {} AND "
-        "time < {}",
-        FileList(some), SqlText(path), SqlTime(Within(from)), SqlTime(Within(to)));
-    TRY(duck_->Query(sql, [&](const Duck::Chunk& chunk) {
-      visit({chunk.Column<Time>(0), chunk.Column<double>(1), chunk.Column<uint32_t>(2)});
-      return true;
-    }));
-    files = files.subspan(some.size());
+ParquetHistory::Target ParquetHistory::TargetOf(const std::string& path) const {
+  Target target{.path = path};
+  const std::lock_guard lock(mutex_);
+  const uint32_t entry = points_.Find(path);
+  if (entry == HistoryPoints::kNone) return target;
+  target.id = PointId{points_[entry].id};
+  target.text = points_[entry].text;
+  target.products = points_.ProductsOf(entry);
+  return target;
+}
+
+Result<ParquetFilePointer> ParquetHistory::OpenFile(const std::string& path,
+                                                    std::span<const ParquetColumn> schema) {
+  const std::lock_guard lock(open_mutex_);
+  if (const auto known = opened_.find(path); known != opened_.end()) {
+    known->second.used = ++uses_;
+    return known->second.file;
+  }
+  ASSIGN_OR_RETURN(ParquetFilePointer file, ParquetFile::Open(path, schema));
+  opened_groups_ += file->groups().size();
+  while (opened_groups_ > kOpenGroupsMax && !opened_.empty()) {
+    const auto oldest = std::min_element(
+        opened_.begin(), opened_.end(),
+        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+    opened_groups_ -= oldest->second.file->groups().size();
+    opened_.erase(oldest);
+  }
+  opened_[path] = {file, ++uses_};
+  return file;
+}
+
+void ParquetHistory::ForgetOpened(const std::string& path) {
+  const std::lock_guard lock(open_mutex_);
+  const auto known = opened_.find(path);
+  if (known == opened_.end()) return;
+  opened_groups_ -= known->second.file->groups().size();
+  opened_.erase(known);
+}
+
+void ParquetHistory::ScanTails(const View& view, const Target& target, Time from, Time to,
+                               const VisitRows& visit) const {
+  if (!target.id.valid()) return;
+  for (const TailSnapshot& tail : view.tails) {
+    TailRows rows;
+    tail.Collect(target.id, from, to, rows);
+    if (rows.size() == 0) continue;
+    rows.Sort();
+    (void)visit({rows.times(), rows.value, rows.quality});
+  }
+}
+
+// The latest rows first, block by block; within a block they rise.
+Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
+                                std::span<const TimeSpan> spans, const VisitRows& visit) {
+  const auto opened = OpenFile(file.path, RowColumns());
+  if (!opened && opened.error().code == Code::kUnimplemented)
+    return ScanForeign(file, path, spans, visit);
+  if (!opened) return std::unexpected(opened.error());
+  const auto groups = (*opened)->groups();
+  std::vector<Time> time;
+  std::vector<double> value;
+  std::vector<uint32_t> quality;
+  for (size_t group = groups.size(); group-- > 0;) {
+    const ParquetFile::Group& meta = groups[group];
+    if (path < meta.first_point || path > meta.last_point || spans.empty() ||
+        meta.last_time < spans.front().from || meta.first_time >= spans.back().to)
+      continue;
+    ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(**opened, group, 0));
+    ASSIGN_OR_RETURN(const auto found, paths.Find(path));
+    if (!found) continue;
+    ASSIGN_OR_RETURN(auto times, ParquetColumnReader::Load(**opened, group, 1));
+    ASSIGN_OR_RETURN(auto values, ParquetColumnReader::Load(**opened, group, 3));
+    ASSIGN_OR_RETURN(auto qualities, ParquetColumnReader::Load(**opened, group, 4));
+    size_t end = found->from + found->rows;
+    for (size_t s = spans.size(); s-- > 0;) {
+      ASSIGN_OR_RETURN(size_t last, FirstRow(times, found->from, end, spans[s].to));
+      ASSIGN_OR_RETURN(const size_t first, FirstRow(times, found->from, last, spans[s].from));
+      end = first;
+      while (first < last) {
+        const size_t begin = std::max(first, last - std::min(last, kBlockRows));
+        time.resize(last - begin);
+        value.resize(last - begin);
+        quality.resize(last - begin);
+        TRY(times.Read(begin, last, time.data()));
+        TRY(values.Read(begin, last, value.data()));
+        TRY(qualities.Read(begin, last, quality.data()));
+        if (!visit({time, value, quality})) return {};
+        last = begin;
+      }
+    }
   }
   return {};
 }
 
-void ParquetHistory::ScanTail(const View& view, Time from, Time to, const VisitRows& visit) {
-  const TailPoint* frozen = view.flushing != nullptr ? view.flushing->Find(view.id) : nullptr;
-  if (frozen != nullptr) {
-    const auto begin =
-        std::lower_bound(frozen->time.begin(), frozen->time.end(), from) - frozen->time.begin();
-    const auto end =
-        std::lower_bound(frozen->time.begin(), frozen->time.end(), to) - frozen->time.begin();
-    const auto part = [&](const auto& column) {
-      return std::span(column).subspan(static_cast<size_t>(begin),
-                                       static_cast<size_t>(end - begin));
-    };
-    visit({part(frozen->time), part(frozen->value), part(frozen->quality)});
-  }
-  if (!view.tail.time.empty()) visit({view.tail.time, view.tail.value, view.tail.quality});
-}
-
-Status ParquetHistory::Scan(const std::string& path, Time from, Time to, const VisitRows& visit) {
-  const View view = Look(path, from, to);
-  TRY(ScanFiles(view.catalog->FilesOf(path, from, to), path, from, to, visit));
-  ScanTail(view, from, to, visit);
-  return {};
+Status ParquetHistory::ScanForeign(const StoredFile& file, const std::string& path,
+                                   std::span<const TimeSpan> spans, const VisitRows& visit) {
+  if (spans.empty()) return {};
+  const std::string sql = fmt::format(
+      "SELECT time, value, quality FROM read_parquet({}) WHERE point = {} AND "
+      "time >= {} AND "
+      "time < {}",
+      SqlText(file.path), SqlText(path), SqlTime(Within(spans.front().from)),
+      SqlTime(Within(spans.back().to)));
+  return duck_->Query(sql, [&](const Duck::Chunk& chunk) {
+    const Rows all{chunk.Column<Time>(0), chunk.Column<double>(1), chunk.Column<uint32_t>(2)};
+    if (spans.size() == 1) return visit(all);
+    for (size_t i = 0; i < all.time.size();) {
+      const auto span =
+          std::upper_bound(spans.begin(), spans.end(), all.time[i],
+                           [](Time time, const TimeSpan& other) { return time < other.to; });
+      size_t behind = i + 1;
+      const bool inside = span != spans.end() && all.time[i] >= span->from;
+      while (inside && behind < all.time.size() && all.time[behind] >= span->from &&
+             all.time[behind] < span->to)
+        ++behind;
+      const auto part = [&](const auto& column) { return column.subspan(i, behind - i); };
+      if (inside && !visit({part(all.time), part(all.value), part(all.quality)})) return false;
+      i = behind;
+    }
+    return true;
+  });
 }
 
 Result<std::vector<HistoryRow>> ParquetHistory::Read(const std::string& path, Time from, Time to,
                                                      size_t limit) {
-  TRY(CheckRange(from, to));
+  TRY(CheckHistoryRange(from, to));
   if (limit == 0) return std::vector<HistoryRow>();
   LatestRows latest(limit);
-  const auto add = [&](const Rows& rows) { latest.Add(rows.time, rows.value, rows.quality); };
-  const View view = Look(path, from, to);
-  ScanTail(view, from, to, add);
+  const auto add = [&](const Rows& rows) {
+    latest.Add(rows.time, rows.value, rows.quality);
+    return true;
+  };
+  const View view = Look();
+  const Target target = TargetOf(path);
+  ScanTails(view, target, from, to, add);
 
-  // Newest files first, one, then two, then four: the latest rows are mostly in the last of them.
-  auto files = view.catalog->FilesOf(path, from, to);
+  // Newest files first; one in which no later row can be ends the search.
+  auto files = view.catalog->FilesOf(target.products, from, to);
   std::stable_sort(files.begin(), files.end(), [](const auto& a, const auto& b) {
     return a->info.last_time > b->info.last_time;
   });
-  std::span<const StoredFilePointer> rest = files;
-  for (size_t count = 1; !rest.empty(); count *= 2) {
-    if (latest.full() && rest.front()->info.last_time < latest.oldest()) break;
-    const auto some = rest.first(std::min(count, rest.size()));
-    TRY(ScanFiles(some, path, from, to, add));
-    rest = rest.subspan(some.size());
+  for (const StoredFilePointer& file : files) {
+    if (latest.full() && file->info.last_time < latest.oldest()) break;
+    const TimeSpan span{from, to};
+    TRY(ScanFile(*file, path, {&span, 1}, [&](const Rows& rows) {
+      if (latest.full() && rows.time.back() < latest.oldest()) return false;
+      return add(rows);
+    }));
   }
   return latest.Take();
 }
 
-Result<std::vector<TrendBucket>> ParquetHistory::Trend(const std::string& path, Time from, Time to,
-                                                       size_t buckets) {
-  TRY(CheckRange(from, to));
-  if (buckets == 0 || buckets > kBucketsMax)
-    return InvalidArgument("a trend has 1 to {} buckets, not {}", kBucketsMax, buckets);
-  TrendFold fold(from, to, buckets);
-  TRY(Scan(path, from, to,
-           [&](const Rows& rows) { fold.Add(rows.time, rows.value, rows.quality); }));
-  return fold.Finish();
-}
-
 Result<std::vector<History::Coverage>> ParquetHistory::CoverageOf(
     std::span<const std::string> paths, Time from, Time to) {
-  TRY(CheckRange(from, to));
+  TRY(CheckHistoryRange(from, to));
+  const View view = Look();
   std::vector<Coverage> coverages;
   for (const std::string& path : paths) {
     CoverageFold fold(from, to);
-    TRY(Scan(path, from, to, [&](const Rows& rows) { fold.Add(rows.time, rows.quality); }));
+    const auto add = [&](const Rows& rows) {
+      fold.Add(rows.time, rows.quality);
+      return true;
+    };
+    const Target target = TargetOf(path);
+    const TimeSpan span{from, to};
+    for (const StoredFilePointer& file : view.catalog->FilesOf(target.products, from, to))
+      TRY(ScanFile(*file, path, {&span, 1}, add));
+    ScanTails(view, target, from, to, add);
     coverages.push_back(fold.Finish(path));
   }
   return coverages;
+}
+
+std::vector<HistoryFileView> ParquetHistory::Files(std::string_view product) {
+  const View view = Look();
+  std::vector<HistoryFileView> files;
+  for (const StoredFilePointer& file : view.catalog->files) {
+    const HistoryFile& info = file->info;
+    if (info.product == product)
+      files.push_back({file->path, info.product, info.day, "raw", info.rows, info.bytes,
+                       info.first_time, info.last_time, file});
+  }
+  for (const StoredRollupPointer& rollup : view.catalog->rollups) {
+    const HistoryRollup& info = rollup->info;
+    if (info.product == product)
+      files.push_back({rollup->path, info.product, info.period, info.hours ? "1h" : "1m", info.rows,
+                       info.bytes, info.first_time, info.last_time, rollup});
+  }
+  std::stable_sort(files.begin(), files.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  return files;
 }
 
 }  // namespace penstock::storage

@@ -1,0 +1,239 @@
+// Bits are packed from the lowest of each byte up, as Parquet wants them. Both
+// directions work on eight bytes at an unaligned address, which is one
+// instruction on the machines that we run on; only the last values of a
+// stretch, where eight bytes would reach beyond the end, are taken byte by
+// byte.
+#include "storage/parquet_encoding.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace penstock::storage {
+namespace {
+
+constexpr size_t kShortestRun = 16;  // Equal values worth a run of their own.
+constexpr size_t kDeltaBlock = 128, kMiniBlocks = 4, kMiniBlock = kDeltaBlock / kMiniBlocks;
+
+void PutVarint(uint64_t value, Bytes& out) {
+  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
+  out.push_back(static_cast<uint8_t>(value));
+}
+
+uint64_t ZigZag(int64_t value) {
+  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
+}
+
+bool TakeVarint(ByteView& bytes, uint64_t& value) {
+  value = 0;
+  for (int shift = 0; shift < 64 && !bytes.empty(); shift += 7) {
+    const uint8_t byte = bytes.front();
+    bytes = bytes.subspan(1);
+    value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+    if (byte < 0x80) return true;
+  }
+  return false;
+}
+
+// Packs `count` values of at most `width` bits; count * width is a multiple
+// of 8.
+template <typename T>
+void Pack(const T* values, size_t count, int width, Bytes& out) {
+  if (width == 0) return;
+  const size_t begin = out.size(), bytes = count * static_cast<size_t>(width) / 8;
+  out.resize(begin + bytes + 8);
+  uint8_t* to = out.data() + begin;
+  uint64_t pending = 0;
+  int bits = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t value = values[i];
+    pending |= value << bits;
+    bits += width;
+    if (bits < 64) continue;
+    std::memcpy(to, &pending, 8);
+    to += 8;
+    bits -= 64;
+    pending = bits > 0 ? value >> (width - bits) : 0;
+  }
+  std::memcpy(to, &pending, 8);
+  out.resize(begin + bytes);
+}
+
+// The value at bit `at`; up to 64 bits. `end` bounds the reading.
+inline uint64_t Unpack(const uint8_t* from, size_t at, int width, const uint8_t* end) {
+  const uint8_t* byte = from + (at >> 3);
+  const int shift = static_cast<int>(at & 7);
+  uint64_t low = 0, high = 0;
+  if (byte + 9 <= end) {
+    std::memcpy(&low, byte, 8);
+    high = byte[8];
+  } else {
+    const auto left = static_cast<size_t>(end - byte);
+    std::memcpy(&low, byte, std::min<size_t>(left, 8));
+    if (left > 8) high = byte[8];
+  }
+  low >>= shift;
+  if (shift > 0) low |= high << (64 - shift);
+  return width == 64 ? low : low & ((uint64_t{1} << width) - 1);
+}
+
+}  // namespace
+
+int BitWidth(uint64_t value) { return 64 - std::countl_zero(value); }
+
+void EncodeHybrid(std::span<const uint32_t> values, int bit_width, Bytes& out) {
+  const size_t value_bytes = static_cast<size_t>(bit_width + 7) / 8;
+  size_t literal_begin = 0, at = 0;
+  const auto put_literals = [&](size_t end) {
+    if (end == literal_begin) return;
+    const size_t groups = (end - literal_begin + 7) / 8;
+    PutVarint((groups << 1) | 1, out);
+    const size_t whole = (end - literal_begin) / 8 * 8;
+    Pack(values.data() + literal_begin, whole, bit_width, out);
+    if (whole == end - literal_begin) return;
+    uint32_t last[8] = {};
+    std::copy(values.begin() + static_cast<ptrdiff_t>(literal_begin + whole),
+              values.begin() + static_cast<ptrdiff_t>(end), last);
+    Pack(last, 8, bit_width, out);
+  };
+  while (at < values.size()) {
+    size_t same = at + 1;
+    while (same < values.size() && values[same] == values[at]) ++same;
+    if (same - at >= kShortestRun) {
+      put_literals(at);
+      PutVarint((same - at) << 1, out);
+      for (size_t i = 0; i < value_bytes; ++i)
+        out.push_back(static_cast<uint8_t>(values[at] >> (8 * i)));
+      literal_begin = at = same;
+      continue;
+    }
+    at = std::min(at + 8,
+                  values.size());  // Literals come in eights, save the last of all.
+  }
+  put_literals(values.size());
+}
+
+void EncodeDelta(std::span<const int64_t> values, Bytes& out) {
+  PutVarint(kDeltaBlock, out);
+  PutVarint(kMiniBlocks, out);
+  PutVarint(values.size(), out);
+  PutVarint(ZigZag(values.empty() ? 0 : values[0]), out);
+  uint64_t deltas[kDeltaBlock];
+  for (size_t at = 1; at < values.size(); at += kDeltaBlock) {
+    const size_t count = std::min(kDeltaBlock, values.size() - at);
+    int64_t low = INT64_MAX;
+    for (size_t i = 0; i < count; ++i) {
+      // Differences wrap; so does the reader's sum.
+      deltas[i] = static_cast<uint64_t>(values[at + i]) - static_cast<uint64_t>(values[at + i - 1]);
+      low = std::min(low, static_cast<int64_t>(deltas[i]));
+    }
+    // A step back, as from one point to the next, is rounded to a power of two. Else each block
+    // would count from another number, and what repeats from point to point would not look alike.
+    if (low < 0 && low > INT64_MIN / 2)
+      low = -static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(-low)));
+    std::fill(deltas + count, deltas + kDeltaBlock, static_cast<uint64_t>(low));
+    PutVarint(ZigZag(low), out);
+    const size_t widths = out.size();
+    out.resize(widths + kMiniBlocks);
+    for (size_t mini = 0; mini * kMiniBlock < count; ++mini) {
+      uint64_t* part = deltas + mini * kMiniBlock;
+      uint64_t all = 0;
+      for (size_t i = 0; i < kMiniBlock; ++i) all |= part[i] -= static_cast<uint64_t>(low);
+      const int width = BitWidth(all);
+      out[widths + mini] = static_cast<uint8_t>(width);
+      Pack(part, kMiniBlock, width, out);
+    }
+  }
+}
+
+void EncodeSplit(std::span<const uint64_t> doubles, Bytes& out) {
+  const size_t begin = out.size(), count = doubles.size();
+  out.resize(begin + count * 8);
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t byte = 0; byte < 8; ++byte)
+      out[begin + byte * count + i] = static_cast<uint8_t>(doubles[i] >> (8 * byte));
+  }
+}
+
+Result<HybridView> HybridView::Parse(ByteView bytes, int bit_width, size_t rows) {
+  HybridView view;
+  view.bit_width_ = bit_width;
+  view.end_ = bytes.data() + bytes.size();
+  const size_t value_bytes = static_cast<size_t>(bit_width + 7) / 8;
+  for (size_t at = 0; at < rows;) {
+    uint64_t head = 0;
+    if (bit_width > 32 || !TakeVarint(bytes, head)) return DataLoss("indexes cut short");
+    HybridRun run{.begin = static_cast<uint32_t>(at)};
+    if ((head & 1) != 0) {
+      const uint64_t groups = head >> 1;
+      if (groups == 0 || groups > rows / 8 + 1 ||
+          groups * static_cast<uint64_t>(bit_width) > bytes.size())
+        return DataLoss("packed indexes cut short");
+      run.packed = bytes.data();
+      run.rows = static_cast<uint32_t>(std::min<uint64_t>(groups * 8, rows - at));
+      bytes = bytes.subspan(groups * static_cast<uint64_t>(bit_width));
+    } else {
+      if (head >> 1 == 0 || head >> 1 > rows - at || value_bytes > bytes.size())
+        return DataLoss("a run of indexes longer than its page");
+      run.rows = static_cast<uint32_t>(head >> 1);
+      for (size_t i = 0; i < value_bytes; ++i) run.value |= uint32_t{bytes[i]} << (8 * i);
+      bytes = bytes.subspan(value_bytes);
+    }
+    at += run.rows;
+    view.runs_.push_back(run);
+  }
+  return view;
+}
+
+void HybridView::Decode(size_t from, size_t to, uint32_t* out) const {
+  if (from >= to) return;
+  auto run = std::upper_bound(runs_.begin(), runs_.end(), from,
+                              [](size_t row, const HybridRun& r) { return row < r.begin; });
+  for (--run; from < to; ++run) {
+    const size_t end = std::min<size_t>(to, run->begin + run->rows);
+    if (run->packed == nullptr) {
+      out = std::fill_n(out, end - from, run->value);
+    } else {
+      size_t bit = (from - run->begin) * static_cast<size_t>(bit_width_);
+      for (size_t i = from; i < end; ++i, bit += static_cast<size_t>(bit_width_))
+        *out++ = static_cast<uint32_t>(Unpack(run->packed, bit, bit_width_, end_));
+    }
+    from = end;
+  }
+}
+
+Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
+  uint64_t block = 0, minis = 0, count = 0, first = 0;
+  if (!TakeVarint(bytes, block) || !TakeVarint(bytes, minis) || !TakeVarint(bytes, count) ||
+      !TakeVarint(bytes, first) || block != kDeltaBlock || minis != kMiniBlocks || count != rows)
+    return DataLoss("deltas of another shape");
+  out.resize(rows);
+  if (rows == 0) return {};
+  const auto unzigzag = [](uint64_t raw) { return (raw >> 1) ^ (~(raw & 1) + 1); };
+  uint64_t value = unzigzag(first);
+  out[0] = static_cast<int64_t>(value);
+  for (size_t at = 1; at < rows;) {
+    uint64_t low = 0;
+    if (!TakeVarint(bytes, low) || bytes.size() < kMiniBlocks) return DataLoss("deltas cut short");
+    low = unzigzag(low);
+    const ByteView widths = bytes.first(kMiniBlocks);
+    bytes = bytes.subspan(kMiniBlocks);
+    for (size_t mini = 0; mini < kMiniBlocks && at < rows; ++mini) {
+      const int width = widths[mini];
+      const size_t size = kMiniBlock / 8 * static_cast<size_t>(width);
+      if (width > 64 || size > bytes.size()) return DataLoss("deltas cut short");
+      const size_t some = std::min(kMiniBlock, rows - at);
+      const uint8_t* const end = bytes.data() + bytes.size();
+      for (size_t i = 0; i < some; ++i) {
+        const uint64_t delta =
+            width == 0 ? 0 : Unpack(bytes.data(), i * static_cast<size_t>(width), width, end);
+        value += low + delta;
+        out[at++] = static_cast<int64_t>(value);
+      }
+      bytes = bytes.subspan(size);
+    }
+  }
+  return {};
+}
+
+}  // namespace penstock::storage
