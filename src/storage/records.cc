@@ -124,7 +124,7 @@ class SqliteRecords final : public Records {
         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     const int code = sqlite3_open_v2(file.c_str(), &connection_, flags, nullptr);
     if (code != SQLITE_OK) return Failed(code, "cannot open");
-    // SQLite takes a file that it cannot open for writing for reading, without a word.
+    // SQLite takes a database that it cannot open for writing for reading, without a word.
     if (!read_only && sqlite3_db_readonly(connection_, "main") == 1) {
       Error error{.code = Code::kUnavailable, .message = "cannot open for writing", .where = file_};
       return std::unexpected(std::move(error.Fix("see whether the file may be written")));
@@ -132,10 +132,12 @@ class SqliteRecords final : public Records {
     sqlite3_busy_timeout(connection_, kBusyTimeoutMs);
     TRY(Execute("PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-4096"));
     if (read_only) return Execute("PRAGMA query_only=ON");
+    // And so its log; a transaction tells.
     return Execute(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=1000;"
         "CREATE TABLE IF NOT EXISTS schema_versions("
-        "room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT");
+        "room TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT;"
+        "BEGIN IMMEDIATE; COMMIT");
   }
 
   Status Migrate(std::string_view room, std::initializer_list<Migration> migrations) override;
