@@ -75,7 +75,9 @@ TEST_F(BackupTest, HasWhatWasAcknowledgedBeforeItWhileOthersWrite) {
       for (uint64_t i = 0; !stop.stop_requested(); ++i) {
         ASSERT_TRUE(store.Add(i));
         acknowledged = i + 1;
-        if (i % 97 == 96) ASSERT_TRUE(store.Flush());
+        if (i % 97 == 96) {
+          ASSERT_TRUE(store.Flush());
+        }
       }
     });
     while (acknowledged < 150) std::this_thread::yield();

@@ -126,8 +126,10 @@ class ParquetHistory final : public History {
   Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);
   Status FoldMany(const View& view, std::span<const Target> targets, Time from, Time to,
                   std::vector<TrendFold>& folds);
+  // Many points, sorted by path, in one pass over the file.
+  using VisitPoint = std::function<void(size_t place, const Rows&)>;
   Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                  std::span<const TimeSpan> spans, std::vector<TrendFold>& folds);
+                  std::span<const TimeSpan> spans, const VisitPoint& visit);
 
   // parquet_history_retain.cc: RetainBy, Retain, CopyTo and this.
   Result<std::vector<HistoryDeletion>> Drop(

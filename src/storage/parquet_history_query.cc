@@ -264,21 +264,50 @@ Result<std::vector<HistoryRow>> ParquetHistory::Read(const std::string& path, Ti
 Result<std::vector<History::Coverage>> ParquetHistory::CoverageOf(
     std::span<const std::string> paths, Time from, Time to) {
   TRY(CheckHistoryRange(from, to));
+  constexpr size_t kOneByOne = 8;  // So few points are looked up each by itself.
   const View view = Look();
-  std::vector<Coverage> coverages;
-  for (const std::string& path : paths) {
-    CoverageFold fold(from, to);
-    const auto add = [&](const Rows& rows) {
-      fold.Add(rows.time, rows.quality);
-      return true;
-    };
-    const Target target = TargetOf(path);
-    const TimeSpan span{from, to};
-    for (const StoredFilePointer& file : view.catalog->FilesOf(target.products, from, to))
-      TRY(ScanFile(*file, path, {&span, 1}, add));
-    ScanTails(view, target, from, to, add);
-    coverages.push_back(fold.Finish(path));
+  const TimeSpan span{from, to};
+  std::vector<CoverageFold> folds(paths.size(), CoverageFold(from, to));
+  std::vector<SortedPath> sorted;
+  std::vector<std::string> products;
+  std::vector<uint32_t> by_id;  // PointId.value -> place plus one.
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const Target target = TargetOf(paths[i]);
+    if (paths.size() <= kOneByOne) {
+      const auto add = [&](const Rows& rows) {
+        folds[i].Add(rows.time, rows.quality);
+        return true;
+      };
+      for (const StoredFilePointer& file : view.catalog->FilesOf(target.products, from, to))
+        TRY(ScanFile(*file, paths[i], {&span, 1}, add));
+      ScanTails(view, target, from, to, add);
+      continue;
+    }
+    sorted.push_back({paths[i], i});
+    for (const std::string& product : target.products)
+      if (std::find(products.begin(), products.end(), product) == products.end())
+        products.push_back(product);
+    if (target.id.value == HistoryPoints::kNone) continue;
+    if (target.id.value >= by_id.size()) by_id.resize(size_t{target.id.value} + 1);
+    by_id[target.id.value] = static_cast<uint32_t>(i + 1);
   }
+  if (!sorted.empty()) {
+    std::sort(sorted.begin(), sorted.end(),
+              [](const SortedPath& a, const SortedPath& b) { return a.path < b.path; });
+    for (const TailSnapshot& tail : view.tails)
+      tail.ForEach([&](const TailBlock& block, size_t row) {
+        const uint32_t id = block.point[row];
+        if (id >= by_id.size() || by_id[id] == 0) return;
+        const Time time = FromMicros(block.time[row]);
+        folds[by_id[id] - 1].Add({&time, 1}, {&block.quality[row], 1});
+      });
+    for (const StoredFilePointer& file : view.catalog->FilesOf(products, from, to))
+      TRY(ScanMany(*file, sorted, {&span, 1}, [&](size_t place, const Rows& rows) {
+        folds[place].Add(rows.time, rows.quality);
+      }));
+  }
+  std::vector<Coverage> coverages;
+  for (size_t i = 0; i < paths.size(); ++i) coverages.push_back(folds[i].Finish(paths[i]));
   return coverages;
 }
 

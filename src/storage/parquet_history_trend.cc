@@ -186,6 +186,9 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
   if (!by_hours) plan.from_hours = plan.before;
   // Some thousand points are shared among the cores: each takes a stretch of the sorted paths, so
   // that no two fold the same point or read the same rows.
+  const auto fold_rows = [&](size_t place, const Rows& rows) {
+    folds[place].Add(rows.time, rows.value, rows.quality);
+  };
   const auto scan = [&](std::span<const SortedPath> paths) -> Status {
     for (const StoredRollupPointer& rollup : view.catalog->rollups) {
       const HistoryRollup& info = rollup->info;
@@ -215,8 +218,8 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
       }
       std::vector<SortedPath> by_rows, by_steps;
       for (const SortedPath& path : paths) (found[path.place] ? by_steps : by_rows).push_back(path);
-      TRY(ScanMany(*file, by_rows, left, folds));
-      TRY(ScanMany(*file, by_steps, ends, folds));
+      TRY(ScanMany(*file, by_rows, left, fold_rows));
+      TRY(ScanMany(*file, by_steps, ends, fold_rows));
     }
     return {};
   };
@@ -238,7 +241,7 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
 }
 
 Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                                std::span<const TimeSpan> spans, std::vector<TrendFold>& folds) {
+                                std::span<const TimeSpan> spans, const VisitPoint& visit) {
   if (paths.empty() || spans.empty()) return {};
   const auto opened = OpenFile(file.path, RowColumns());
   if (!opened && opened.error().code != Code::kUnimplemented)
@@ -246,7 +249,7 @@ Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPa
   if (!opened) {
     for (const SortedPath& path : paths)
       TRY(ScanForeign(file, std::string(path.path), spans, [&](const Rows& rows) {
-        folds[path.place].Add(rows.time, rows.value, rows.quality);
+        visit(path.place, rows);
         return true;
       }));
     return {};
@@ -288,7 +291,7 @@ Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPa
             return std::span(column).subspan(static_cast<size_t>(from),
                                              static_cast<size_t>(to - from));
           };
-          if (from < to) folds[place].Add(part(time), part(value), part(quality));
+          if (from < to) visit(place, {part(time), part(value), part(quality)});
         }
       }
       return {};
