@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from hub_site import Edge, Hub, Proxy
-from node_process import eventually, number, now_us, thing
+from node_process import eventually, now_us, number, run, thing
 
 POINTS = [f"p{i}" for i in range(4)]
 
@@ -213,6 +213,33 @@ def test_a_revoked_edge_is_out_at_its_next_request(pair):
     edge.start()
     edge.caught_up()
     assert hub.point("edge-7_pump-7/p1")["value"] == 5
+
+
+def test_the_words_of_the_program(pair):
+    hub, edge, _ = pair()
+
+    def say(*words):
+        done = run(*words, "--site", hub.site, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    invitation = say("hub", "enroll", "edge-8")
+    assert invitation["edge"] == "edge-8" and invitation["hub"] == hub.ready["url"] and "BEGIN CERTIFICATE" in invitation["authority"]
+    assert edge.enroll(invitation) == {"edge": "edge-8", "hub": hub.ready["url"]}
+    states = {e["name"]: e["state"] for e in say("hub", "edges")["items"]}
+    assert states == {"edge-7": "enrolled", "edge-8": "enrolled"}
+    assert say("hub", "revoke", "edge-8") == {"revoked": "edge-8"}
+    table = run("hub", "edges", "--site", hub.site).stdout
+    assert "edge-8" in table and "revoked" in table
+    assert run("hub", "revoke", "nobody", "--site", hub.site).returncode == 2
+    assert "needs TLS" in run("hub", "--site", edge.site).stderr
+    assert "needs a hub" in run("edge", "--site", hub.site).stderr
+
+
+def test_an_edge_that_has_not_enrolled_says_what_to_do(tmp_path):
+    edge = Edge(tmp_path / "edge", "https://127.0.0.1:1", [pump()])
+    done = run("edge", "--site", edge.site, "--json")
+    assert done.returncode == 2 and "penstock hub enroll" in done.stdout
 
 
 def test_a_full_log_gives_up_the_oldest_and_says_so(pair):
