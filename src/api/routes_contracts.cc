@@ -190,7 +190,12 @@ Json ContractJson(const Parts& parts, const things::DataContract& contract) {
     const auto governing = set->Of(property->point);
     points += governing != nullptr && governing->id == contract.id ? 1 : 0;
   }
+  const auto refusal = parts.contracts.directory.Refusal(contract.id);
   return {{"id", contract.id},
+          {"refused", refusal ? Json{{"message", refusal->message},
+                                     {"pointer", refusal->pointer},
+                                     {"fix", refusal->fix}}
+                              : Json(nullptr)},
           {"version", contract.version},
           {"name", contract.name},
           {"status", contract.status},

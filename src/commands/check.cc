@@ -98,8 +98,16 @@ void CheckInstalled(const inference::Bindings& bindings, const std::string& repo
   }
 }
 
-void CheckContracts(const std::string& folder, const things::Snapshot& snapshot, Report* report) {
-  const auto versions = things::ContractVersionsInMemory();
+// Also against the versions that were in force in `data`, where there is one.
+void CheckContracts(const std::string& folder, const std::string& data,
+                    const things::Snapshot& snapshot, Report* report) {
+  auto versions = things::ContractVersionsInMemory();
+  std::unique_ptr<storage::Records> records;
+  if (fs::exists(data + "/records.db"))
+    if (auto opened = storage::Records::OpenReadOnly(data + "/records.db")) {
+      records = std::move(*opened);
+      versions = things::ContractVersionsOf(*records);
+    }
   const SystemClock clock;
   things::ContractDirectory contracts(folder, *versions, clock);
   for (auto& finding : contracts.Reload(snapshot)) report->findings.push_back(std::move(finding));
@@ -144,7 +152,7 @@ Report CheckSite(std::string folder, std::string repository) {
   report.files += CountFiles(fs::path(folder) / "things", ".json");
   const auto snapshot = directory.snapshot();
   const auto broken = BrokenThings(report);
-  CheckContracts(folder, *snapshot, &report);
+  CheckContracts(folder, settings ? settings->data : "", *snapshot, &report);
   const auto bindings = inference::ReadBindings(folder + "/models");
   CheckModels(bindings, *snapshot, &report);
   if (!repository.empty()) CheckInstalled(bindings, repository, &report);

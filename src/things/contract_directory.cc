@@ -81,7 +81,29 @@ class InRecords final : public ContractVersions {
   storage::Records& records_;
 };
 
+// What was accepted, as it is; nothing is added to it.
+class AsTheyAre final : public ContractVersions {
+ public:
+  explicit AsTheyAre(storage::Records& records) : stored_(records) {}
+  Result<std::optional<ContractVersion>> Latest(const std::string& id) override {
+    if (auto latest = stored_.Latest(id)) return latest;
+    return std::optional<ContractVersion>();
+  }
+  Result<std::vector<ContractVersion>> All(const std::string& id) override {
+    if (auto all = stored_.All(id)) return all;
+    return std::vector<ContractVersion>();
+  }
+  Status Accept(const std::string&, const ContractVersion&) override { return {}; }
+
+ private:
+  InRecords stored_;
+};
+
 }  // namespace
+
+std::unique_ptr<ContractVersions> ContractVersionsOf(storage::Records& records) {
+  return std::make_unique<AsTheyAre>(records);
+}
 
 std::unique_ptr<ContractVersions> ContractVersionsInMemory() {
   return std::make_unique<InMemory>();
@@ -119,6 +141,12 @@ ContractDirectory::ContractDirectory(std::string folder, ContractVersions& versi
 std::shared_ptr<const ContractSet> ContractDirectory::set() const {
   const std::lock_guard lock(mutex_);
   return set_;
+}
+
+std::optional<Error> ContractDirectory::Refusal(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = refusals_.find(id);
+  return found == refusals_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::shared_ptr<const DataContract> ContractDirectory::Kept(const std::string& id,
@@ -195,6 +223,9 @@ std::vector<Finding> ContractDirectory::Reload(const Snapshot& snapshot) {
   const std::lock_guard lock(mutex_);
   next->revision = set_->revision + 1;
   set_ = std::move(next);
+  refusals_.clear();
+  for (const Finding& finding : findings)
+    if (finding.is_error) refusals_.try_emplace(ContractIdOf(finding.error.where), finding.error);
   return findings;
 }
 

@@ -49,6 +49,9 @@ class ContractVersions {
 std::unique_ptr<ContractVersions> ContractVersionsInMemory();
 // Table "contract_versions"; `records` must outlive it.
 Result<std::unique_ptr<ContractVersions>> ContractVersionsIn(storage::Records& records);
+// Those of a data folder as they are, for a check: what is accepted here is forgotten again.
+// `records` must outlive it; a folder that never had contracts has no versions.
+std::unique_ptr<ContractVersions> ContractVersionsOf(storage::Records& records);
 
 class ContractDirectory {
  public:
@@ -60,6 +63,8 @@ class ContractDirectory {
   // contract.
   std::vector<Finding> Reload(const Snapshot& snapshot);
   std::shared_ptr<const ContractSet> set() const;
+  // Why the file of this id is not in force as it is: the first mistake of the last Reload.
+  std::optional<Error> Refusal(const std::string& id) const;
 
  private:
   std::shared_ptr<const DataContract> Judge(DataContract read, std::vector<Finding>& findings);
@@ -70,6 +75,7 @@ class ContractDirectory {
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::shared_ptr<const ContractSet> set_;
+  std::map<std::string, Error> refusals_;
 };
 
 // What a contract and the things it governs say against each other: fields that no model has, other

@@ -140,11 +140,14 @@ def test_a_new_version_comes_while_running_and_a_broken_promise_does_not(tmp_pat
     # Narrowed without a major step: the old one stays.
     replace_contract(site, "maximum: 16", "maximum: 10")
     eventually(lambda: "needs a major step" in node.log(), what="the refusal in the log")
-    assert node.get("/api/v1/contracts/pump")["version"] == "1.2.0"
+    kept = node.get("/api/v1/contracts/pump")
+    assert kept["version"] == "1.2.0" and kept["refused"]["fix"].startswith("version: 2.0.0"), kept["refused"]
+    assert "needs a major step" in run("check", site).stdout
     node.write(f"m,thing=pump-7 pressure=12 {now_us()}")
     assert node.get("/api/v1/quarantine", contract="pump")["items"] == []
     replace_contract(site, 'version: "1.2.0"', 'version: "2.0.0"')
     eventually(lambda: node.get("/api/v1/contracts/pump")["version"] == "2.0.0", what="version 2.0.0")
+    assert node.get("/api/v1/contracts/pump")["refused"] is None
     eventually(lambda: node.write(f"m,thing=pump-7 pressure=12 {now_us()}") and
                node.get("/api/v1/quarantine", contract="pump@2.0.0")["items"], what="the new range")
     versions = node.get("/api/v1/contracts/pump/versions")["items"]
