@@ -11,27 +11,17 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/wire.h"
 
 namespace penstock::telemetry {
+
+using wire::PutVarint;
+
 namespace {
 
-constexpr uint8_t kMagic = 'B', kVersion = 2;  // Version 1: no origin, points in runs of equal ids.
+constexpr uint8_t kBatchMagic = 'B',
+                  kVersion = 2;  // Version 1: no origin, points in runs of equal ids.
 constexpr uint8_t kPointsBySteps = 0, kPointsRaw = 1;
-
-void PutVarint(Bytes& out, uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<uint8_t>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<uint8_t>(value));
-}
-
-uint64_t ZigZag(int64_t value) {
-  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-}
-int64_t UnZigZag(uint64_t value) {
-  return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1);
-}
 
 // Runs of equal values: length, value.
 template <typename T, typename Word>
@@ -60,7 +50,7 @@ bool PutSteps(Bytes& out, const std::vector<T>& column, Word word, size_t bytes_
       ++end;
     }
     PutVarint(out, end - i);
-    PutVarint(out, ZigZag(static_cast<int64_t>(fresh - step)));
+    PutVarint(out, wire::ZigZag(static_cast<int64_t>(fresh - step)));
     if (out.size() - start > bytes_max) {
       out.resize(start);
       return false;
@@ -98,7 +88,7 @@ class Decoder {
   explicit Decoder(ByteView record) : record_(record) {}
 
   Result<Batch> Read() {
-    if (record_.size() < 2 || record_[0] != kMagic)
+    if (record_.size() < 2 || record_[0] != kBatchMagic)
       return DataLoss("batch record: no batch, {} bytes", record_.size());
     const uint8_t version = record_[1];
     if (version == 0 || version > kVersion)
@@ -144,15 +134,14 @@ class Decoder {
   }
 
   Result<uint64_t> Varint(std::string_view what) {
+    wire::Reader reader(record_.subspan(at_));
     uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ >= record_.size()) return DataLoss("batch record: ends within {}", what);
-      const uint8_t byte = record_[at_++];
-      if (shift == 63 && byte > 1) break;
-      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (byte < 0x80) return value;
-    }
-    return DataLoss("batch record: number too long in {} at byte {}", what, at_);
+    const bool whole = reader.Varint(&value);
+    at_ += reader.at();
+    if (whole) return value;
+    return at_ >= record_.size()
+               ? DataLoss("batch record: ends within {}", what)
+               : DataLoss("batch record: number too long in {} at byte {}", what, at_);
   }
 
   Result<uint64_t> Length(std::string_view what, uint64_t done) {
@@ -183,7 +172,7 @@ class Decoder {
     for (uint64_t done = 0; done < rows_;) {
       ASSIGN_OR_RETURN(const uint64_t length, Length(what, done));
       ASSIGN_OR_RETURN(const uint64_t change, Varint(what));
-      step += static_cast<uint64_t>(UnZigZag(change));
+      step += static_cast<uint64_t>(wire::UnZigZag(change));
       for (uint64_t i = 0; i < length; ++i) {
         word += step;
         if (!take(word)) return DataLoss("batch record: {} of {} too large", what, word);
@@ -231,7 +220,7 @@ class Decoder {
 void EncodeBatch(const Batch& batch, Bytes& out) {
   CHECK(batch.origin.edge.size() <= kEdgeNameBytesMax);
   out.reserve(out.size() + batch.size() * sizeof(double) + 64);
-  out.push_back(kMagic);
+  out.push_back(kBatchMagic);
   out.push_back(kVersion);
   PutVarint(out, batch.size());
   PutVarint(out, batch.first_sequence);

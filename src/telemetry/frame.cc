@@ -18,13 +18,12 @@
 #include <zstd.h>
 
 #include "base/check.h"
+#include "base/wire.h"
 
 namespace penstock::telemetry {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "numbers lie as they are sent");
-
-constexpr char kMagic[8] = {'P', 'S', 'F', 'R', 'A', 'M', '1', '\n'};
+constexpr char kFrameMagic[8] = {'P', 'S', 'F', 'R', 'A', 'M', '1', '\n'};
 constexpr size_t kCrcAt = 8, kCrcFrom = 12;
 constexpr uint8_t kRuns = 0, kDifferences = 1;
 constexpr uint8_t kPlanes = 0, kDecimal = 1;
@@ -39,25 +38,6 @@ struct Header {
   uint8_t compression, edge_bytes;
   uint64_t epoch, first;
 };
-
-template <typename T>
-T Load(const uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-template <typename T>
-void Store(uint8_t* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-
-uint64_t ZigZag(int64_t value) {
-  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-}
-int64_t UnZigZag(uint64_t value) {
-  return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1);
-}
 
 // Writes into memory that was made large enough before.
 class Pen {
@@ -98,7 +78,7 @@ void PutSteps(Pen& pen, size_t rows, Word word) {
     pen.Byte(kDifferences);
     for (size_t i = 0; i < rows; ++i) {
       const uint64_t now = word(i);
-      pen.Varint(ZigZag(static_cast<int64_t>(now - previous)));
+      pen.Varint(wire::ZigZag(static_cast<int64_t>(now - previous)));
       previous = now;
     }
     return;
@@ -113,7 +93,7 @@ void PutSteps(Pen& pen, size_t rows, Word word) {
       ++end;
     }
     pen.Varint(end - i);
-    pen.Varint(ZigZag(static_cast<int64_t>(fresh - step)));
+    pen.Varint(wire::ZigZag(static_cast<int64_t>(fresh - step)));
     step = fresh;
     previous = last;
     i = end;
@@ -144,60 +124,24 @@ int DecimalsOf(const double* values, size_t rows) {
   return -1;
 }
 
-class Reader {
+class FrameReader : public wire::Reader {
  public:
-  Reader(ByteView bytes, std::string_view what) : bytes_(bytes), what_(what) {}
-  size_t left() const { return bytes_.size() - at_; }
+  using Reader::Reader;
   std::unexpected<Error> Bad(std::string_view where) const {
-    return InvalidArgument("{}: {} is torn or impossible at byte {}", what_, where, at_);
+    return InvalidArgument("frame: {} is torn or impossible at byte {}", where, at());
   }
-  bool Varint(uint64_t* value) {
-    if (at_ < bytes_.size() && bytes_[at_] < 0x80) {
-      *value = bytes_[at_++];
-      return true;
-    }
-    uint64_t sum = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ >= bytes_.size()) return false;
-      const uint8_t byte = bytes_[at_++];
-      if (shift == 63 && byte > 1) return false;
-      sum |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (byte < 0x80) {
-        *value = sum;
-        return true;
-      }
-    }
-    return false;
-  }
-  bool Byte(uint8_t* value) {
-    if (at_ >= bytes_.size()) return false;
-    *value = bytes_[at_++];
-    return true;
-  }
-  // Nothing when fewer are left.
-  const uint8_t* Take(size_t size) {
-    if (left() < size) return nullptr;
-    const uint8_t* at = bytes_.data() + at_;
-    at_ += size;
-    return at;
-  }
-
- private:
-  ByteView bytes_;
-  std::string_view what_;
-  size_t at_ = 0;
 };
 
 // `take(row, word)` returns false for a word that cannot be.
 template <typename Take>
-Status GetSteps(Reader& reader, size_t rows, std::string_view what, Take take) {
+Status GetSteps(FrameReader& reader, size_t rows, std::string_view what, Take take) {
   uint8_t form = 0;
   if (!reader.Byte(&form) || form > kDifferences) return reader.Bad(what);
   uint64_t word = 0, step = 0, change = 0, length = 0;
   if (form == kDifferences) {
     for (size_t i = 0; i < rows; ++i) {
       if (!reader.Varint(&change)) return reader.Bad(what);
-      word += static_cast<uint64_t>(UnZigZag(change));
+      word += static_cast<uint64_t>(wire::UnZigZag(change));
       if (!take(i, word)) return reader.Bad(what);
     }
     return {};
@@ -205,7 +149,7 @@ Status GetSteps(Reader& reader, size_t rows, std::string_view what, Take take) {
   for (size_t done = 0; done < rows; done += length) {
     if (!reader.Varint(&length) || length == 0 || length > rows - done || !reader.Varint(&change))
       return reader.Bad(what);
-    step += static_cast<uint64_t>(UnZigZag(change));
+    step += static_cast<uint64_t>(wire::UnZigZag(change));
     for (size_t i = 0; i < length; ++i) {
       word += step;
       if (!take(done + i, word)) return reader.Bad(what);
@@ -226,17 +170,17 @@ Result<Header> ReadHeader(ByteView bytes) {
     return InvalidArgument("frame: {} bytes; the header alone has {}", bytes.size(),
                            kFrameHeaderBytes);
   const uint8_t* b = bytes.data();
-  if (std::memcmp(b, kMagic, sizeof kMagic) != 0)
+  if (std::memcmp(b, kFrameMagic, sizeof kFrameMagic) != 0)
     return InvalidArgument("frame: does not begin with PSFRAM1");
-  Header header{Load<uint32_t>(b + 8),
-                Load<uint32_t>(b + 12),
-                Load<uint32_t>(b + 16),
-                Load<uint32_t>(b + 20),
-                Load<uint32_t>(b + 24),
+  Header header{wire::Load<uint32_t>(b + 8),
+                wire::Load<uint32_t>(b + 12),
+                wire::Load<uint32_t>(b + 16),
+                wire::Load<uint32_t>(b + 20),
+                wire::Load<uint32_t>(b + 24),
                 b[28],
                 b[29],
-                Load<uint64_t>(b + 32),
-                Load<uint64_t>(b + 40)};
+                wire::Load<uint64_t>(b + 32),
+                wire::Load<uint64_t>(b + 40)};
   if (header.compression > 1 || b[30] != 0 || b[31] != 0)
     return InvalidArgument("frame: compression {} or flags {} are not known here",
                            header.compression, b[30] | b[31] << 8);
@@ -323,7 +267,7 @@ bool FrameEncoder::Buffers::PutDecimal(Pen& pen, const Batch& batch, size_t begi
       if (exceptions.size() * 8 > rows + 8) return false;
       whole = before;
     }
-    trial.Varint(ZigZag(whole - before));
+    trial.Varint(wire::ZigZag(whole - before));
     before = whole;
   }
   trial.Varint(exceptions.size());
@@ -391,19 +335,19 @@ void FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
   }
   out.resize(at + head + payload);
   uint8_t* h = out.data() + at;
-  std::memcpy(h, kMagic, sizeof kMagic);
-  Store(h + 12, static_cast<uint32_t>(payload));
-  Store(h + 16, static_cast<uint32_t>(body));
-  Store(h + 20, static_cast<uint32_t>(rows));
-  Store(h + 24, static_cast<uint32_t>(b.table.size()));
+  std::memcpy(h, kFrameMagic, sizeof kFrameMagic);
+  wire::Store(h + 12, static_cast<uint32_t>(payload));
+  wire::Store(h + 16, static_cast<uint32_t>(body));
+  wire::Store(h + 20, static_cast<uint32_t>(rows));
+  wire::Store(h + 24, static_cast<uint32_t>(b.table.size()));
   h[28] = compressed ? 1 : 0;
   h[29] = static_cast<uint8_t>(origin.edge.size());
   h[30] = h[31] = 0;
-  Store(h + 32, origin.epoch);
-  Store(h + 40, origin.first);
+  wire::Store(h + 32, origin.epoch);
+  wire::Store(h + 40, origin.first);
   if (!origin.edge.empty())
     std::memcpy(h + kFrameHeaderBytes, origin.edge.data(), origin.edge.size());
-  Store(h + kCrcAt, Crc32c(ByteView(h + kCrcFrom, head + payload - kCrcFrom)));
+  wire::Store(h + kCrcAt, Crc32c(ByteView(h + kCrcFrom, head + payload - kCrcFrom)));
 }
 
 // --- Decoder
@@ -414,8 +358,8 @@ struct FrameDecoder::Buffers {
   std::vector<int64_t> last;
 
   Result<ByteView> Inflate(const Header& header, ByteView payload);
-  Status GetValues(Reader& reader, size_t rows, const Frame& frame, std::vector<double>& out);
-  Status GetDecimal(Reader& reader, size_t rows, const Frame& frame, std::vector<double>& out);
+  Status GetValues(FrameReader& reader, size_t rows, const Frame& frame, std::vector<double>& out);
+  Status GetDecimal(FrameReader& reader, size_t rows, const Frame& frame, std::vector<double>& out);
 };
 
 Result<ByteView> FrameDecoder::Buffers::Inflate(const Header& header, ByteView payload) {
@@ -437,7 +381,7 @@ Result<ByteView> FrameDecoder::Buffers::Inflate(const Header& header, ByteView p
   return ByteView(body);
 }
 
-Status FrameDecoder::Buffers::GetDecimal(Reader& reader, size_t rows, const Frame& frame,
+Status FrameDecoder::Buffers::GetDecimal(FrameReader& reader, size_t rows, const Frame& frame,
                                          std::vector<double>& out) {
   uint8_t decimals = 0;
   if (!reader.Byte(&decimals) || decimals >= kPower.size()) return reader.Bad("number of decimals");
@@ -449,7 +393,7 @@ Status FrameDecoder::Buffers::GetDecimal(Reader& reader, size_t rows, const Fram
     if (!reader.Varint(&change)) return reader.Bad("values");
     int64_t& before = last[point[i].value];
     before = static_cast<int64_t>(static_cast<uint64_t>(before) +
-                                  static_cast<uint64_t>(UnZigZag(change)));
+                                  static_cast<uint64_t>(wire::UnZigZag(change)));
     out[i] = static_cast<double>(before) / power;
   }
   uint64_t exceptions = 0, row = 0, step = 0;
@@ -459,12 +403,12 @@ Status FrameDecoder::Buffers::GetDecimal(Reader& reader, size_t rows, const Fram
       return reader.Bad("exceptions");
     const uint8_t* raw = reader.Take(sizeof(double));
     if (raw == nullptr) return reader.Bad("exceptions");
-    out[row] = Load<double>(raw);
+    out[row] = wire::Load<double>(raw);
   }
   return {};
 }
 
-Status FrameDecoder::Buffers::GetValues(Reader& reader, size_t rows, const Frame& frame,
+Status FrameDecoder::Buffers::GetValues(FrameReader& reader, size_t rows, const Frame& frame,
                                         std::vector<double>& out) {
   out.resize(rows);
   uint8_t form = 0;
@@ -493,7 +437,7 @@ Result<size_t> FrameLength(ByteView bytes) {
 
 namespace {
 
-Status GetPaths(Reader& reader, size_t points, std::vector<std::string_view>& paths) {
+Status GetPaths(FrameReader& reader, size_t points, std::vector<std::string_view>& paths) {
   paths.clear();
   paths.reserve(points);
   for (size_t i = 0; i < points; ++i) {
@@ -531,7 +475,7 @@ Result<size_t> FrameDecoder::Decode(ByteView bytes, Frame& frame, size_t rows_ma
   frame.first = header.first;
   ASSIGN_OR_RETURN(const ByteView body,
                    buffers_->Inflate(header, bytes.subspan(head, header.payload_bytes)));
-  Reader reader(body, "frame");
+  FrameReader reader(body);
   TRY(GetPaths(reader, header.points, frame.paths));
   Batch& batch = frame.batch;
   const size_t rows = header.rows;

@@ -2,12 +2,13 @@
 // run, so a site that samples everything at one pace costs a few bytes.
 #include <cstring>
 
+#include "base/wire.h"
 #include "telemetry/ledger.h"
 
 namespace penstock::telemetry {
 namespace {
 
-constexpr std::string_view kMagic = "PSLED1\r\n";
+constexpr std::string_view kLedgerMagic = "PSLED1\r\n";
 constexpr size_t kPointsMax = 1 << 24;
 
 constexpr LedgerField kFields[] = {
@@ -21,14 +22,6 @@ constexpr LedgerField kFields[] = {
     {"refused", &LedgerCounts::refused},
 };
 
-void Put(Bytes& out, uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<uint8_t>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<uint8_t>(value));
-}
-
 // A byte that says which counts are not 0, then those.
 void PutCounts(Bytes& out, const LedgerCounts& counts) {
   uint8_t mask = 0;
@@ -36,27 +29,22 @@ void PutCounts(Bytes& out, const LedgerCounts& counts) {
     if (counts.*kFields[i].field != 0) mask = static_cast<uint8_t>(mask | 1U << i);
   out.push_back(mask);
   for (const LedgerField& field : kFields)
-    if (counts.*field.field != 0) Put(out, counts.*field.field);
+    if (counts.*field.field != 0) wire::PutVarint(out, counts.*field.field);
 }
 
-class Reader {
+class LedgerReader : public wire::Reader {
  public:
-  explicit Reader(ByteView bytes) : bytes_(bytes) {}
+  using Reader::Reader;
 
   Result<uint64_t> Number(std::string_view what) {
     uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      if (at_ >= bytes_.size()) return DataLoss("ledger: ends within {}", what);
-      const uint8_t byte = bytes_[at_++];
-      if (shift == 63 && byte > 1) break;
-      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
-      if (byte < 0x80) return value;
-    }
-    return DataLoss("ledger: number too long in {} at byte {}", what, at_);
+    if (Varint(&value)) return value;
+    if (left() == 0) return DataLoss("ledger: ends within {}", what);
+    return DataLoss("ledger: number too long in {} at byte {}", what, at());
   }
   Result<LedgerCounts> Counts() {
-    if (at_ >= bytes_.size()) return DataLoss("ledger: ends within counts");
-    const uint8_t mask = bytes_[at_++];
+    uint8_t mask = 0;
+    if (!Byte(&mask)) return DataLoss("ledger: ends within counts");
     LedgerCounts counts;
     for (size_t i = 0; i < std::size(kFields); ++i) {
       if ((mask >> i & 1) == 0) continue;
@@ -80,11 +68,6 @@ class Reader {
     }
     return {};
   }
-  bool at_end() const { return at_ == bytes_.size(); }
-
- private:
-  ByteView bytes_;
-  size_t at_ = 0;
 };
 
 }  // namespace
@@ -92,12 +75,12 @@ class Reader {
 std::span<const LedgerField> LedgerFields() { return kFields; }
 
 Bytes EncodeInterval(const LedgerInterval& interval) {
-  Bytes out(kMagic.begin(), kMagic.end());
+  Bytes out(kLedgerMagic.begin(), kLedgerMagic.end());
   for (const uint64_t number :
        {interval.number, interval.epoch, static_cast<uint64_t>(ToMicros(interval.from)),
         static_cast<uint64_t>(ToMicros(interval.to)), interval.first_sequence,
         interval.end_sequence, interval.first_record, interval.end_record})
-    Put(out, number);
+    wire::PutVarint(out, number);
   PutCounts(out, interval.total);
   Bytes runs;
   uint64_t count = 0, next = 0;
@@ -107,13 +90,13 @@ Bytes EncodeInterval(const LedgerInterval& interval) {
     while (end < interval.points.size() && interval.points[end].second == counts &&
            interval.points[end].first.value == first.value + (end - i))
       ++end;
-    Put(runs, first.value - next);
-    Put(runs, end - i);
+    wire::PutVarint(runs, first.value - next);
+    wire::PutVarint(runs, end - i);
     PutCounts(runs, counts);
     next = first.value + (end - i);
     i = end;
   }
-  Put(out, count);
+  wire::PutVarint(out, count);
   out.insert(out.end(), runs.begin(), runs.end());
   const uint32_t crc = Crc32c(out);
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<uint8_t>(crc >> shift));
@@ -122,13 +105,13 @@ Bytes EncodeInterval(const LedgerInterval& interval) {
 
 Result<LedgerInterval> DecodeInterval(ByteView bytes) {
   constexpr size_t kCrcBytes = 4;
-  if (bytes.size() < kMagic.size() + kCrcBytes || AsText(bytes.first(kMagic.size())) != kMagic)
+  if (bytes.size() < kLedgerMagic.size() + kCrcBytes ||
+      AsText(bytes.first(kLedgerMagic.size())) != kLedgerMagic)
     return DataLoss("no ledger file: {} bytes", bytes.size());
   const ByteView covered = bytes.first(bytes.size() - kCrcBytes);
-  uint32_t crc = 0;
-  for (size_t i = 0; i < kCrcBytes; ++i) crc |= uint32_t{bytes[covered.size() + i]} << 8 * i;
-  if (crc != Crc32c(covered)) return DataLoss("ledger damaged: checksum differs");
-  Reader reader(covered.subspan(kMagic.size()));
+  if (wire::Load<uint32_t>(bytes.data() + covered.size()) != Crc32c(covered))
+    return DataLoss("ledger damaged: checksum differs");
+  LedgerReader reader(covered.subspan(kLedgerMagic.size()));
   LedgerInterval interval;
   uint64_t from = 0, to = 0;
   for (auto* number : {&interval.number, &interval.epoch, &from, &to, &interval.first_sequence,
@@ -139,7 +122,7 @@ Result<LedgerInterval> DecodeInterval(ByteView bytes) {
   interval.to = FromMicros(static_cast<int64_t>(to));
   ASSIGN_OR_RETURN(interval.total, reader.Counts());
   TRY(reader.Points(interval));
-  if (!reader.at_end()) return DataLoss("ledger: bytes behind the last run");
+  if (reader.left() != 0) return DataLoss("ledger: bytes behind the last run");
   return interval;
 }
 

@@ -89,7 +89,7 @@ std::string Scalar(const Json& value) {
   return IsPlain(text) ? text : Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string Key(const std::string& key) { return IsPlain(key) ? key : Json(key).dump(); }
+std::string KeyText(const std::string& key) { return IsPlain(key) ? key : Json(key).dump(); }
 
 // On one line, or "" when it would not fit or has another object within.
 std::string Flow(const Json& value) {
@@ -104,7 +104,7 @@ std::string Flow(const Json& value) {
   }
   for (const std::string& key : KeysInOrder(value)) {
     if (value[key].is_object() || (value[key].is_array() && Flow(value[key]).empty())) return "";
-    text += (text.empty() ? "" : ", ") + Key(key) + ": " + Flow(value[key]);
+    text += (text.empty() ? "" : ", ") + KeyText(key) + ": " + Flow(value[key]);
   }
   return "{" + text + "}";
 }
@@ -130,7 +130,7 @@ void WriteValue(const Json& value, size_t indent, bool flow, std::string& out) {
 void WriteObject(const Json& object, size_t indent, bool first_inline, std::string& out) {
   bool first = first_inline;
   for (const std::string& key : KeysInOrder(object)) {
-    out += first ? Key(key) : std::string(indent, ' ') + Key(key);
+    out += first ? KeyText(key) : std::string(indent, ' ') + KeyText(key);
     out += ":";
     first = false;
     const bool flow = object[key].is_array() ? object[key].empty() || !object[key][0].is_object()

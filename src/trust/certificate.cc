@@ -12,65 +12,38 @@
 
 #include <memory>
 
-#include <openssl/bio.h>
 #include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "trust/openssl.h"
 
 namespace penstock::trust {
-namespace {
 
-template <auto kFree>
-struct Free {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Free<BIO_free_all>>;
-using Key = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Cert = std::unique_ptr<X509, Free<X509_free>>;
-using Csr = std::unique_ptr<X509_REQ, Free<X509_REQ_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>>;
-using Names = std::unique_ptr<GENERAL_NAMES, Free<GENERAL_NAMES_free>>;
-using Number = std::unique_ptr<BIGNUM, Free<BN_free>>;
+using namespace openssl;
+
+namespace {
 
 constexpr size_t kPemBytesMax = 64 << 10;
 
-std::unexpected<Error> Failed(std::string_view what) {
-  char text[160] = "no reason given";
-  if (const unsigned long code = ERR_get_error(); code != 0)
-    ERR_error_string_n(code, text, sizeof text);
-  ERR_clear_error();
-  return InvalidArgument("{}: {}", what, text);
-}
-
-Result<Bio> TextBio(std::string_view text, std::string_view what) {
+Result<Bio> PemBio(std::string_view text, std::string_view what) {
   if (text.size() > kPemBytesMax)
     return InvalidArgument("{} of {} bytes; at most {}", what, text.size(), kPemBytesMax);
-  Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  Bio bio = TextBio(text);
   if (!bio) return Failed("out of memory");
   return bio;
 }
 
-// Never asks a terminal for a password.
-int NoPassword(char*, int, int, void*) { return 0; }
-
 Result<Key> ReadKey(std::string_view pem) {
-  ASSIGN_OR_RETURN(const Bio bio, TextBio(pem, "private key"));
+  ASSIGN_OR_RETURN(const Bio bio, PemBio(pem, "private key"));
   Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr));
   if (!key) return Failed("not a private key in PEM without a password");
   return key;
 }
 
 Result<Cert> ReadCert(std::string_view pem) {
-  ASSIGN_OR_RETURN(const Bio bio, TextBio(pem, "certificate"));
+  ASSIGN_OR_RETURN(const Bio bio, PemBio(pem, "certificate"));
   Cert cert(PEM_read_bio_X509(bio.get(), nullptr, NoPassword, nullptr));
   if (!cert) return Failed("not a certificate in PEM");
   return cert;
@@ -298,7 +271,7 @@ Result<std::string> IssueForKey(const IssueOptions& options, std::string_view su
 
 Result<std::string> IssueForRequest(const IssueOptions& options, std::string_view request_pem,
                                     std::string_view issuer_pem, std::string_view issuer_key_pem) {
-  ASSIGN_OR_RETURN(const Bio bio, TextBio(request_pem, "signing request"));
+  ASSIGN_OR_RETURN(const Bio bio, PemBio(request_pem, "signing request"));
   const Csr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, NoPassword, nullptr));
   if (!request) return Failed("not a signing request in PEM (PKCS#10)");
   EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());

@@ -9,31 +9,25 @@
 #include <array>
 #include <filesystem>
 
-#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "trust/certificate.h"
+#include "trust/openssl.h"
 
 namespace penstock::trust {
+
+using namespace openssl;
+
 namespace {
 
-constexpr size_t kPemBytesMax = 256 << 10;
+constexpr size_t kTlsFileBytesMax = 256 << 10;
 constexpr char kCiphers12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr unsigned char kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-
-std::unexpected<Error> Failed(std::string_view what) {
-  char text[160] = "no reason given";
-  if (const unsigned long code = ERR_get_error(); code != 0)
-    ERR_error_string_n(code, text, sizeof text);
-  ERR_clear_error();
-  return InvalidArgument("tls: {}: {}", what, text);
-}
 
 // A few reasons by name, so that the metric has few series.
 std::string_view ReasonOf(int code) {
@@ -75,22 +69,16 @@ int OnAlpn(SSL*, const unsigned char** chosen, unsigned char* size, const unsign
   return SSL_TLSEXT_ERR_OK;
 }
 
-using Bio = std::unique_ptr<BIO, decltype(&BIO_free_all)>;
-Bio TextBio(const std::string& text) {
-  return {BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), BIO_free_all};
-}
-
 // The leaf, then what else the text has: intermediates, in their order.
 Status UseChain(SSL_CTX* context, const std::string& pem) {
   const Bio bio = TextBio(pem);
-  std::unique_ptr<X509, decltype(&X509_free)> leaf(
-      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+  const Cert leaf(PEM_read_bio_X509(bio.get(), nullptr, NoPassword, nullptr));
   if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1)
-    return Failed("the certificate cannot be used");
+    return Failed("tls: the certificate cannot be used");
   while (X509* more = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
     if (SSL_CTX_add0_chain_cert(context, more) != 1) {
       X509_free(more);
-      return Failed("the certificate's chain cannot be used");
+      return Failed("tls: the certificate's chain cannot be used");
     }
   ERR_clear_error();  // The end of the text.
   return {};
@@ -98,23 +86,19 @@ Status UseChain(SSL_CTX* context, const std::string& pem) {
 
 Status UseKey(SSL_CTX* context, const std::string& pem) {
   const Bio bio = TextBio(pem);
-  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PrivateKey(
-          bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr),
-      EVP_PKEY_free);
+  const Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr));
   if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
       SSL_CTX_check_private_key(context) != 1)
-    return Failed("the private key cannot be used with the certificate");
+    return Failed("tls: the private key cannot be used with the certificate");
   return {};
 }
 
 Status TrustForClients(SSL_CTX* context, const std::string& authority_pem) {
   const Bio bio = TextBio(authority_pem);
-  std::unique_ptr<X509, decltype(&X509_free)> authority(
-      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+  const Cert authority(PEM_read_bio_X509(bio.get(), nullptr, NoPassword, nullptr));
   if (!authority || X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) != 1 ||
       SSL_CTX_add_client_CA(context, authority.get()) != 1)
-    return Failed("the authority's certificate cannot be used");
+    return Failed("tls: the authority's certificate cannot be used");
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, OnVerify);
   return {};
 }
@@ -122,7 +106,7 @@ Status TrustForClients(SSL_CTX* context, const std::string& authority_pem) {
 Result<Tls::Context> MakeContext(const std::string& certificate, const std::string& key,
                                  const std::string& authority) {
   Tls::Context context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
-  if (!context) return Failed("out of memory");
+  if (!context) return Failed("tls: out of memory");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
@@ -132,7 +116,8 @@ Result<Tls::Context> MakeContext(const std::string& certificate, const std::stri
   // Many idle connections: no buffers between records.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  if (SSL_CTX_set_cipher_list(context.get(), kCiphers12) != 1) return Failed("no such ciphers");
+  if (SSL_CTX_set_cipher_list(context.get(), kCiphers12) != 1)
+    return Failed("tls: no such ciphers");
   SSL_CTX_set_alpn_select_cb(context.get(), OnAlpn, nullptr);
   TRY(UseChain(context.get(), certificate));
   TRY(UseKey(context.get(), key));
@@ -141,7 +126,7 @@ Result<Tls::Context> MakeContext(const std::string& certificate, const std::stri
 }
 
 Result<std::string> ReadPem(const std::string& path) {
-  auto text = ReadFile(path, kPemBytesMax);
+  auto text = ReadFile(path, kTlsFileBytesMax);
   if (!text) text.error().Fix("tls: {mode: files, certificate: PATH, key: PATH}, PEM files");
   return text;
 }
@@ -183,7 +168,7 @@ Result<bool> Tls::Refresh() { return own() ? RenewOwn() : ReadAgain(); }
 
 Result<bool> Tls::RenewOwn() {
   const std::string file = certificate_file(), key_file = options_.folder + "/server.key";
-  auto certificate = ReadFile(file, kPemBytesMax), key = ReadFile(key_file, kPemBytesMax);
+  auto certificate = ReadFile(file, kTlsFileBytesMax), key = ReadFile(key_file, kTlsFileBytesMax);
   bool fresh = false;
   if (certificate && key && CheckPair(*certificate, *key)) {
     ASSIGN_OR_RETURN(const Certificate facts, ReadCertificate(*certificate));
