@@ -268,13 +268,13 @@ const GET = [
 // Data products: one per kind of thing; the weather's is on request.
 const requests = [{ id: 1, product: 'weather', principal: 'token:forecast', purpose: 'forecast of the cooling load', personal: false, asked: iso(start - HOUR), state: 'open', decided_by: null, note: '', decided: null, expires: null, may_decide: true }];
 const kindOf = (thing) => thing.model.split('@')[0];
-const products = () => things.map((t) => ({ name: kindOf(t), title: t.title, domain: 'filling', owner: 'plant-manager', team: 'line 1', description: `What ${t.title} measures.`, contract: { id: kindOf(t), version: '1.2.0', status: 'active' }, model: t.model, classification: 'internal', access: t.name === 'weather-1' ? 'request' : 'open', may_read: true, personal: true, owned: true, retention_s: 7_776_000, promised_freshness_s: 600, freshness_s: t.name === 'weather-1' ? 4000 : 0.4, first: iso(start - 200 * HOUR), last: iso(plantNow()), rows: 18_000_000, bytes: 34_000_000, files: 12, points: points.filter((p) => p.thing === t.name).length, things: [t.name] }));
+const products = () => things.map((t) => ({ name: kindOf(t), title: t.title, domain: 'filling', owner: 'plant-manager', team: 'line 1', description: `What ${t.title} measures.`, contracts: [{ id: kindOf(t), version: '1.2.0', status: 'active' }], models: [t.model], classification: 'internal', access: t.name === 'weather-1' ? 'request' : 'open', may_read: true, personal: true, owned: true, retention_s: 7_776_000, promised_freshness_s: 600, freshness_s: t.name === 'weather-1' ? 4000 : 0.4, first: iso(start - 200 * HOUR), last: iso(plantNow()), rows: 18_000_000, bytes: 34_000_000, files: 12, points: points.filter((p) => p.thing === t.name).length, things: [t.name] }));
 const productOf = (name) => {
   const found = products().find((p) => p.name === name);
   if (!found) throw new Refusal(404, 'Data product unknown', name, 'GET /api/v1/products lists them');
   return found;
 };
-const fieldsOf = (name) => points.filter((p) => productOf(name).things.includes(p.thing)).map((p) => ({ name: p.property, title: p.title, description: '', unit: p.unit, type: p.type, sample_rate_hz: p.sample_rate_hz ?? null, classification: 'internal', withheld: false, points: [p.path] }));
+const fieldsOf = (name) => points.filter((p) => productOf(name).things.includes(p.thing)).map((p) => ({ name: p.property, kind: name, title: p.title, description: '', unit: p.unit, type: p.type, sample_rate_hz: p.sample_rate_hz ?? null, classification: 'internal', withheld: false, points: [p.path] }));
 const productDetail = (name) => ({ ...productOf(name), fields: fieldsOf(name), readers: [], sample: fieldsOf(name).map((f) => ({ point: f.points[0], time: iso(plantNow()), value: 6.2, quality: 'Good' })), deleted: null, my_request: null });
 const contractOf = (id) => ({ id, version: '1.2.0', name: productOf(id).title, status: 'active', domain: 'filling', purpose: '', team: 'line 1', owner: 'plant-manager', thing_model: productOf(id).model, classification: 'internal', file: `contracts/${id}.odcs.yaml`, fields: fieldsOf(id).length, points: fieldsOf(id).length });
 function decide(id, change) {

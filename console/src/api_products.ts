@@ -1,6 +1,12 @@
 // Types of data products, contracts and SQL, as docs/formats/product.md has them.
 import type { Scalar, Time } from './api';
 
+export interface ProductContract {
+  id: string;
+  version: string | null;
+  status: string | null; // Null: it is named, but not in force.
+}
+
 export interface Product {
   name: string;
   title: string;
@@ -8,8 +14,8 @@ export interface Product {
   owner: string | null;
   team: string | null;
   description: string;
-  contract: { id: string; version: string | null; status: string | null } | null;
-  model: string | null;
+  contracts: ProductContract[];
+  models: string[];
   classification: string;
   access: 'open' | 'request';
   may_read: boolean;
@@ -29,6 +35,7 @@ export interface Product {
 
 export interface ProductField {
   name: string;
+  kind: string | null; // Of thing.
   title: string;
   description: string;
   unit: string;

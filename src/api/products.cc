@@ -114,7 +114,7 @@ Status Products::MayReadPoint(const trust::Principal& who, const things::Point& 
   });
   if (product == list->end()) return {};
   ASSIGN_OR_RETURN(const ReadPermission permission, MayRead(who, *product));
-  const ProductField* field = product->FindField(point.property);
+  const ProductField* field = product->FieldOf(point.path());
   if (permission.personal || field == nullptr || !IsPersonal(*field) ||
       RuleOf(*field).action == trust::PrivacyAction::kKeep)
     return {};

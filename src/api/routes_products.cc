@@ -51,6 +51,11 @@ Json ProductJson(const Parts& parts, const Request& request, const DataProduct& 
   const auto newest = NewestOf(parts.node, product);
   const auto permission = products.MayRead(request.principal, product);
   const Time now = parts.node.clock.Now();
+  Json contracts = Json::array();
+  for (const auto& contract : product.contracts)
+    contracts.push_back({{"id", contract.id},
+                         {"version", TextOrNull(contract.version)},
+                         {"status", TextOrNull(contract.status)}});
   std::optional<Time> last = size.files > 0 ? std::optional(size.last) : std::nullopt;
   if (newest) last = last ? std::max(*last, *newest) : *newest;
   return {{"name", product.name},
@@ -59,12 +64,8 @@ Json ProductJson(const Parts& parts, const Request& request, const DataProduct& 
           {"owner", TextOrNull(product.owner)},
           {"team", TextOrNull(product.team)},
           {"description", product.description},
-          {"contract", product.contract.empty()
-                           ? Json(nullptr)
-                           : Json{{"id", product.contract},
-                                  {"version", TextOrNull(product.contract_version)},
-                                  {"status", TextOrNull(product.contract_status)}}},
-          {"model", TextOrNull(product.model)},
+          {"contracts", std::move(contracts)},
+          {"models", product.models},
           {"classification", product.classification},
           {"access", product.access == things::ProductAccess::kOpen ? "open" : "request"},
           {"may_read", permission.has_value()},
@@ -119,6 +120,7 @@ Json FieldsJson(const DataProduct& product, bool withheld) {
   for (const ProductField& field : product.fields)
     fields.push_back(
         {{"name", field.name},
+         {"kind", TextOrNull(field.kind)},
          {"title", field.title},
          {"description", field.description},
          {"unit", field.unit},

@@ -33,9 +33,11 @@ std::string AgeText(const Json& seconds) {
 }
 
 std::string ContractText(const Json& item) {
-  const Json contract = item.value("contract", Json());
-  if (!contract.is_object()) return "-";
-  return contract.value("id", "") + "@" + OrDash(contract, "version");
+  std::string text;
+  for (const Json& contract : item.value("contracts", Json::array()))
+    text +=
+        (text.empty() ? "" : ", ") + contract.value("id", "") + "@" + OrDash(contract, "version");
+  return text.empty() ? "-" : text;
 }
 
 void PrintList(const Json& items) {

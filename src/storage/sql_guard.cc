@@ -272,7 +272,8 @@ Status CheckSqlText(std::string_view sql) {
 Status CheckSqlTree(const Json& tree, std::string_view sql, const SqlNames& names) {
   if (!tree.is_object()) return Internal("duckdb: the syntax tree is no object");
   if (BoolOr(tree, "error", true)) {
-    const std::string message = Text(tree, "error_message");
+    std::string message = Text(tree, "error_message");
+    if (message.empty()) message = "the query cannot be parsed";
     const std::string position = Text(tree, "position");
     const bool other = message.starts_with("Only SELECT");
     return Refuse(sql,

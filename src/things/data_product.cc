@@ -1,30 +1,19 @@
-// The points of a snapshot gathered by product and property; the contract laid over it. A contract
-// belongs to a product when an object of it has the product's name (physical or logical), or its id
-// is that name, or it was made from the product's Thing Model.
+// The points of a snapshot gathered by product, kind and property; the contracts that govern them
+// laid over. A product may hold things of several kinds, each with a contract of its own: what they
+// agree on is said of the product, of promises the one that keeps most.
 #include "things/data_product.h"
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace penstock::things {
 namespace {
 
 constexpr std::array<std::string_view, 4> kClasses = {"public", "internal", "confidential",
                                                       "personal"};
-
-const DataContract* ContractOf(const ContractSet& contracts, const DataProduct& product) {
-  for (const auto& [id, contract] : contracts.by_id)
-    for (const ContractObject& object : contract->objects)
-      if (object.physical_name == product.name || object.name == product.name)
-        return contract.get();
-  for (const auto& [id, contract] : contracts.by_id)
-    if (id == product.name ||
-        (!contract->thing_model.empty() && contract->thing_model == product.model))
-      return contract.get();
-  return nullptr;
-}
 
 // The value of a customProperties entry, or null.
 Json Custom(const Json& holder, std::string_view property) {
@@ -63,52 +52,117 @@ std::string AreaOf(const std::string& asset) {
   return asset.substr(begin, asset.find('/', begin) - begin);
 }
 
-void LayOver(const DataContract& contract, DataProduct& product) {
-  product.contract = contract.id;
-  product.contract_version = contract.version;
-  product.contract_status = contract.status;
-  if (!contract.name.empty()) product.title = contract.name;
-  if (!contract.domain.empty()) product.domain = contract.domain;
-  if (!contract.purpose.empty()) product.description = contract.purpose;
-  product.owner = contract.owner;
-  product.team = contract.team;
-  MakeStricter(product.classification, contract.classification);
-  if (const auto kept = contract.SlaOf(ContractSla::Kind::kRetention, ""))
-    product.retention = kept->limit;
-  if (const auto fresh = contract.SlaOf(ContractSla::Kind::kFreshness, ""))
-    product.freshness = fresh->limit;
-  const Json access = Custom(contract.document, "access");
-  if (access.is_string())
-    product.access = access == "request" ? ProductAccess::kOnRequest : ProductAccess::kOpen;
-  for (const Json& role : contract.document.value("roles", Json::array()))
-    if (role.is_object() && StringOr(role, "access", "read").find("read") != std::string::npos)
-      if (const std::string name = StringOr(role, "role", ""); !name.empty())
-        product.readers.push_back(name);
-  for (ProductField& field : product.fields) {
-    const ContractField* promised = contract.FindField(field.name);
-    if (promised == nullptr) continue;
-    MakeStricter(field.classification, promised->classification);
-    if (!promised->personal.empty()) MakeStricter(field.classification, "personal");
-    field.privacy = Custom(FieldOf(contract, field.name), "privacy");
+// What a product is made of while the points come.
+struct Gathered {
+  struct Field {
+    ProductField field;
+    std::shared_ptr<const DataContract> contract;
+  };
+  std::map<std::pair<std::string, std::string>, Field> fields;  // By kind and name.
+  std::map<std::string, std::shared_ptr<const DataContract>> contracts;
+  std::map<std::string, std::string> named;  // Contracts that are named but not in force: versions.
+  std::set<std::string> things, models, areas;
+};
+
+void Gather(const Thing& thing, const Property& property, const ContractSet& contracts,
+            Gathered& product) {
+  const Point& point = property.point;
+  product.things.insert(point.thing);
+  product.areas.insert(AreaOf(point.asset));
+  if (!point.model.empty()) product.models.insert(point.model);
+  const std::string kind = point.model.substr(0, point.model.find('@'));
+  auto& [field, contract] = product.fields[{kind, point.property}];
+  contract = contracts.Of(point);
+  if (contract != nullptr) {
+    product.contracts[contract->id] = contract;
+  } else if (const size_t sign = point.contract.find('@'); !point.contract.empty()) {
+    product.named[point.contract.substr(0, sign)] =
+        sign == std::string::npos ? "" : point.contract.substr(sign + 1);
   }
+  field.name = point.property;
+  field.kind = kind;
+  field.title = point.title;
+  field.unit = point.unit;
+  field.type = point.type;
+  field.sample_rate_hz = point.sample_rate_hz;
+  field.points.push_back(point.path());
+  MakeStricter(field.classification, point.classification);
+  const auto documents = thing.document.find("properties");
+  if (field.description.empty() && documents != thing.document.end() &&
+      documents->contains(point.property))
+    field.description = StringOr((*documents)[point.property], "description", "");
 }
 
-DataProduct& ProductAt(std::map<std::string, DataProduct>& products, const Point& point,
-                       const Snapshot& snapshot) {
-  const auto [at, is_new] = products.try_emplace(point.product);
-  DataProduct& product = at->second;
-  if (!is_new) return product;
-  product.name = point.product;
-  product.title = point.product;
-  product.model = point.model;
-  product.domain = AreaOf(point.asset);
-  if (const ThingModel* model = snapshot.FindModel(point.model)) {
-    product.title = model->title;
-    product.description = StringOr(model->document, "description", "");
+void LayOver(const DataContract& contract, ProductField& field) {
+  const ContractField* promised = contract.FindField(field.name);
+  if (promised == nullptr) return;
+  MakeStricter(field.classification, promised->classification);
+  if (!promised->personal.empty()) MakeStricter(field.classification, "personal");
+  field.privacy = Custom(FieldOf(contract, field.name), "privacy");
+}
+
+std::set<std::string> ReadersOf(const DataContract& contract) {
+  std::set<std::string> readers;
+  for (const Json& role : contract.document.value("roles", Json::array()))
+    if (role.is_object() && StringOr(role, "access", "read").find("read") != std::string::npos)
+      if (const std::string name = StringOr(role, "role", ""); !name.empty()) readers.insert(name);
+  return readers;
+}
+
+void LayOver(const DataContract& contract, bool first, DataProduct& product) {
+  const auto agree = [first](std::string& said, const std::string& says) {
+    said = first || said == says ? says : "";
+  };
+  product.contracts.push_back({contract.id, contract.version, contract.status});
+  agree(product.domain, contract.domain);
+  agree(product.owner, contract.owner);
+  agree(product.team, contract.team);
+  agree(product.description, contract.purpose);
+  if (const auto fresh = contract.SlaOf(ContractSla::Kind::kFreshness, ""))
+    product.freshness =
+        product.freshness.count() == 0 ? fresh->limit : std::min(product.freshness, fresh->limit);
+  if (Custom(contract.document, "access") == "request") product.access = ProductAccess::kOnRequest;
+  const auto readers = ReadersOf(contract);
+  if (first) product.readers.assign(readers.begin(), readers.end());
+  std::erase_if(product.readers, [&](const std::string& name) { return !readers.contains(name); });
+}
+
+// Titles of its Thing Models: what it holds, when no contract says it.
+std::string ModelTitles(const Snapshot& snapshot, const std::set<std::string>& models) {
+  std::string titles;
+  for (const std::string& name : models)
+    if (const ThingModel* model = snapshot.FindModel(name))
+      titles += (titles.empty() ? "" : ", ") + model->title;
+  return titles;
+}
+
+DataProduct Finish(const std::string& name, Gathered&& gathered, const Snapshot& snapshot,
+                   Duration retention) {
+  DataProduct product{.name = name, .title = name, .retention = retention};
+  product.things.assign(gathered.things.begin(), gathered.things.end());
+  product.models.assign(gathered.models.begin(), gathered.models.end());
+  bool first = true;
+  Duration longest{0};
+  for (const auto& [id, contract] : gathered.contracts) {
+    LayOver(*contract, std::exchange(first, false), product);
+    const auto kept = contract->SlaOf(ContractSla::Kind::kRetention, "");
+    longest = std::max(longest, kept ? kept->limit : retention);
   }
-  const size_t sign = point.contract.find('@');
-  product.contract = point.contract.substr(0, sign);
-  if (sign != std::string::npos) product.contract_version = point.contract.substr(sign + 1);
+  if (longest.count() > 0) product.retention = longest;
+  for (const auto& [id, version] : gathered.named)
+    if (!gathered.contracts.contains(id)) product.contracts.push_back({id, version, ""});
+  const std::string titles = ModelTitles(snapshot, gathered.models);
+  if (gathered.models.size() == 1 && !titles.empty()) product.title = titles;
+  if (product.description.empty() && gathered.models.size() > 1) product.description = titles;
+  if (product.domain.empty() && gathered.contracts.empty() && gathered.areas.size() == 1)
+    product.domain = *gathered.areas.begin();
+  for (auto& [key, entry] : gathered.fields) {
+    if (entry.contract != nullptr) LayOver(*entry.contract, entry.field);
+    MakeStricter(product.classification, entry.field.classification);
+    product.fields.push_back(std::move(entry.field));
+  }
+  if (gathered.contracts.empty() && StrictnessOf(product.classification) >= 2)
+    product.access = ProductAccess::kOnRequest;
   return product;
 }
 
@@ -120,9 +174,10 @@ size_t DataProduct::points() const {
   return count;
 }
 
-const ProductField* DataProduct::FindField(std::string_view field) const {
-  const auto found = std::find_if(fields.begin(), fields.end(),
-                                  [&](const ProductField& f) { return f.name == field; });
+const ProductField* DataProduct::FieldOf(std::string_view point) const {
+  const auto found = std::find_if(fields.begin(), fields.end(), [&](const ProductField& field) {
+    return std::find(field.points.begin(), field.points.end(), point) != field.points.end();
+  });
   return found == fields.end() ? nullptr : &*found;
 }
 
@@ -133,42 +188,14 @@ int StrictnessOf(std::string_view classification) {
 
 std::vector<DataProduct> ProductsOf(const Snapshot& snapshot, const ContractSet& contracts,
                                     Duration retention) {
-  std::map<std::string, DataProduct> products;
-  std::map<std::string, std::map<std::string, ProductField>> fields;
-  std::map<std::string, std::set<std::string>> things;
+  std::map<std::string, Gathered> products;
   for (const Thing& thing : snapshot.things)
-    for (const Property& property : thing.properties) {
-      const Point& point = property.point;
-      if (point.product.empty()) continue;
-      ProductAt(products, point, snapshot);
-      things[point.product].insert(point.thing);
-      ProductField& field = fields[point.product][point.property];
-      field.name = point.property;
-      field.title = point.title;
-      field.unit = point.unit;
-      field.type = point.type;
-      field.sample_rate_hz = point.sample_rate_hz;
-      field.points.push_back(point.path());
-      MakeStricter(field.classification, point.classification);
-      const auto documents = thing.document.find("properties");
-      if (field.description.empty() && documents != thing.document.end() &&
-          documents->contains(point.property))
-        field.description = StringOr((*documents)[point.property], "description", "");
-    }
+    for (const Property& property : thing.properties)
+      if (!property.point.product.empty())
+        Gather(thing, property, contracts, products[property.point.product]);
   std::vector<DataProduct> all;
-  for (auto& [name, product] : products) {
-    product.retention = retention;
-    product.things.assign(things[name].begin(), things[name].end());
-    for (auto& [field_name, field] : fields[name]) product.fields.push_back(std::move(field));
-    if (const DataContract* contract = ContractOf(contracts, product)) LayOver(*contract, product);
-    for (const ProductField& field : product.fields)
-      MakeStricter(product.classification, field.classification);
-    const bool said =
-        product.access == ProductAccess::kOnRequest || !product.contract_status.empty();
-    if (!said && StrictnessOf(product.classification) >= 2)
-      product.access = ProductAccess::kOnRequest;
-    all.push_back(std::move(product));
-  }
+  for (auto& [name, gathered] : products)
+    all.push_back(Finish(name, std::move(gathered), snapshot, retention));
   return all;
 }
 

@@ -82,9 +82,10 @@ TEST(DataProductTest, IsMadeOfTheThingsThatHaveIt) {
   EXPECT_EQ(pump.retention, Duration(std::chrono::days(90)));
   EXPECT_EQ(pump.things, (std::vector<std::string>{"pump-7", "pump-8"}));
   EXPECT_EQ(pump.points(), 4U);
-  ASSERT_NE(pump.FindField("flow"), nullptr);
-  EXPECT_EQ(pump.FindField("flow")->description, "Delivered flow.");
-  EXPECT_EQ(pump.FindField("nothing"), nullptr);
+  ASSERT_NE(pump.FieldOf("pump-8/flow"), nullptr);
+  EXPECT_EQ(pump.FieldOf("pump-8/flow")->description, "Delivered flow.");
+  EXPECT_EQ(pump.FieldOf("pump-8/flow")->kind, "pump");
+  EXPECT_EQ(pump.FieldOf("pump-8/nothing"), nullptr);
 }
 
 TEST(DataProductTest, IsOnRequestWhenItHoldsWhatIsConfidential) {
@@ -99,8 +100,8 @@ TEST(DataProductTest, TakesFromItsContractWhatThatSays) {
   const auto products =
       ProductsOf(SiteOf("internal"), ContractsOf(kContract), std::chrono::days(90));
   const DataProduct& pump = products[0];
-  EXPECT_EQ(pump.contract, "pump");
-  EXPECT_EQ(pump.contract_version, "1.2.0");
+  ASSERT_EQ(pump.contracts.size(), 1U);
+  EXPECT_EQ(pump.contracts[0].version, "1.2.0");
   EXPECT_EQ(pump.domain, "water");
   EXPECT_EQ(pump.owner, "ada");
   EXPECT_EQ(pump.team, "line 1");
@@ -108,9 +109,35 @@ TEST(DataProductTest, TakesFromItsContractWhatThatSays) {
   EXPECT_EQ(pump.access, ProductAccess::kOnRequest);
   EXPECT_EQ(pump.readers, std::vector<std::string>{"technician"});
   EXPECT_EQ(pump.retention, Duration(std::chrono::days(30)));
-  EXPECT_EQ(pump.FindField("operator")->classification, "personal");
-  EXPECT_EQ(pump.FindField("operator")->privacy, (Json{{"action", "pseudonym"}}));
+  EXPECT_EQ(pump.FieldOf("pump-7/operator")->classification, "personal");
+  EXPECT_EQ(pump.FieldOf("pump-7/operator")->privacy, (Json{{"action", "pseudonym"}}));
   EXPECT_EQ(pump.classification, "personal");
+}
+
+TEST(DataProductTest, SaysOfSeveralKindsWhatTheirContractsAgreeOn) {
+  Snapshot snapshot = SiteOf("internal");
+  Thing gearbox;
+  gearbox.name = "gearbox-2";
+  gearbox.properties = {PropertyOf("gearbox-2", "flow", "gearbox", "internal")};
+  gearbox.properties[0].point.product = "pump";
+  snapshot.things.push_back(std::move(gearbox));
+  ContractSet contracts = ContractsOf(kContract);
+  DataContract other = *contracts.by_id["pump"];
+  other.id = "gearbox";
+  other.owner = "bob";
+  other.sla.clear();
+  other.document["roles"] = Json::array();
+  contracts.by_id["gearbox"] = std::make_shared<const DataContract>(std::move(other));
+  const auto products = ProductsOf(snapshot, contracts, std::chrono::days(90));
+  ASSERT_EQ(products.size(), 1U);
+  EXPECT_EQ(products[0].contracts.size(), 2U);
+  EXPECT_EQ(products[0].title, "pump");
+  EXPECT_EQ(products[0].domain, "water");
+  EXPECT_EQ(products[0].owner, "");
+  EXPECT_TRUE(products[0].readers.empty());
+  EXPECT_EQ(products[0].retention, Duration(std::chrono::days(90)));
+  EXPECT_EQ(products[0].FieldOf("gearbox-2/flow")->kind, "gearbox");
+  EXPECT_EQ(products[0].FieldOf("pump-7/flow")->kind, "pump");
 }
 
 }  // namespace

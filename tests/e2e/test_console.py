@@ -212,7 +212,7 @@ class ConsoleStory(unittest.TestCase):
         listed = self.browser.text("main")
         for product in self.api("/products")["items"]:
             self.assertIn(product["name"], listed)
-        self.browser.click("a[href='/data/products/pump']")
+        self.browser.click("a[href='/data/products/line-1-process']")
         self.browser.wait_for("pre.snippet")
         page = self.browser.text("main")
         for wanted in ("Owner", "Newest sample", "Kept for", "bearing_temperature", "°C", "Contract"):
@@ -224,7 +224,7 @@ class ConsoleStory(unittest.TestCase):
         self.browser.wait_for(".answer tbody tr")
         self.assertIn("pump-7/flow", self.browser.text(".answer"))
         self.browser.run("document.querySelector('textarea.sql').select()")
-        self.browser.type("SELECT * FROM pumps")
+        self.browser.type("SELECT * FROM line_1_proces")
         self.browser.run("document.querySelector('textarea.sql').form.requestSubmit()")
         self.browser.wait_for("form [role=alert]")
         self.assertIn("line 1, column 15", self.browser.text("form [role=alert]"))
@@ -257,7 +257,7 @@ class ConsoleStory(unittest.TestCase):
 
     def test_10_a_phone_gets_targets_for_a_thumb_and_no_sideways_scroll(self):
         self.browser.resize(*PHONE, phone=True)
-        pages = ["/", "/alarms", f"/alarms/{self.alarm['id']}", f"/traces/{self.alarm['trace']}", "/value", "/usecases", "/data", "/data/products", "/data/products/pump",
+        pages = ["/", "/alarms", f"/alarms/{self.alarm['id']}", f"/traces/{self.alarm['trace']}", "/value", "/usecases", "/data", "/data/products", "/data/products/line-1-process",
                  "/data/contracts/pump", "/data/sql", "/data/quarantine", "/models", "/trust"]
         for page in pages:
             with self.subTest(page=page):
@@ -274,7 +274,7 @@ class ConsoleStory(unittest.TestCase):
     def test_11_text_has_contrast_in_light_and_dark(self):
         for scheme in ("light", "dark"):
             self.browser.colors(scheme)
-            for page in ("/", f"/alarms/{self.alarm['id']}", "/value", "/usecases", "/data/products/pump", "/data/contracts/pump"):
+            for page in ("/", f"/alarms/{self.alarm['id']}", "/value", "/usecases", "/data/products/line-1-process", "/data/contracts/pump"):
                 with self.subTest(scheme=scheme, page=page):
                     self.open(page)
                     self.browser.wait("document.querySelector('main') && !document.querySelector('.loading')")

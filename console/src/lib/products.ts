@@ -47,7 +47,7 @@ export function snippets(origin: string, product: string): Snippet[] {
     },
     {
       title: 'SQL',
-      text: `curl -s -H "Authorization: Bearer TOKEN" -H "Accept: text/csv" \\\n  --data-urlencode "sql=SELECT point, avg(value) FROM ${tableName(product).replaceAll('"', '\\"')} GROUP BY point" \\\n  -G ${origin}/api/v1/sql`,
+      text: `curl -s -H "Authorization: Bearer TOKEN" -H "Accept: text/csv" \\\n  --data-urlencode "sql=SELECT point, avg(value) AS mean FROM ${tableName(product).replaceAll('"', '\\"')} GROUP BY point" \\\n  -G ${origin}/api/v1/sql`,
     },
   ];
 }

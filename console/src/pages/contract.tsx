@@ -33,8 +33,8 @@ function Promises({ compliance }: { compliance: Compliance }) {
           <tbody>
             {promises.map((promise, i) => (
               <tr key={i}>
-                <th scope="row">{words(promise.kind)}</th>
-                <td>{promise.point || promise.name}</td>
+                <th scope="row">{words(promise.name || promise.kind)}</th>
+                <td>{promise.point || 'all points'}</td>
                 <td>{brief(promise.promised)}</td>
                 <td>
                   {brief(promise.measured)} {unitText(promise.unit)}

@@ -2,6 +2,7 @@
 // refused, the book of every sample, the devices.
 import { api, type Contract, type Device, type Point, type Product } from '../api';
 import { ReadingText, useReading } from '../components/point_row';
+import { ContractLinks } from '../components/contract_links';
 import { Loading, ProblemNote } from '../components/problem';
 import { QuarantineView } from '../components/quarantine';
 import { Header } from '../components/shell';
@@ -100,7 +101,7 @@ const PRODUCT_COLUMNS: Column<Product>[] = [
   { title: 'Domain', whole: true, show: (p) => p.domain ?? 'not said' },
   { title: 'Owner', whole: true, show: (p) => p.owner ?? p.team ?? 'nobody yet' },
   { title: 'Newest', whole: true, show: (p) => freshnessText(p) },
-  { title: 'Contract', whole: true, show: (p) => (p.contract ? p.contract.status === null ? `${p.contract.id} ${p.contract.version ?? ''}` : <Link href={contractHref(p.contract.id)}>{`${p.contract.id} ${p.contract.version ?? ''}`}</Link> : 'none') },
+  { title: 'Contracts', show: (p) => <ContractLinks contracts={p.contracts} /> },
   { title: 'Access', whole: true, show: (p) => accessText(p) },
   { title: 'Points', num: true, show: (p) => formatCount(p.points) },
   { title: 'Samples', num: true, show: (p) => formatCount(p.rows) },

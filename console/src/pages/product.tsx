@@ -1,6 +1,7 @@
 // One data product: what it is, whose, how fresh; its schema; who may read it; three lines that read it; a question.
 import { useState } from 'react';
 import { api, type ProductDetail, type ProductField } from '../api';
+import { ContractLinks } from '../components/contract_links';
 import { AccessRequests, AskAccess } from '../components/product_access';
 import { Loading, ProblemNote } from '../components/problem';
 import { Header } from '../components/shell';
@@ -10,7 +11,7 @@ import { useResource } from '../data/cache';
 import { formatBytes, formatCount, formatDuration, formatValue, unitText } from '../lib/format';
 import { qualityText } from '../lib/points';
 import { accessText, firstQuestion, freshnessText, snippets } from '../lib/products';
-import { contractHref, Link } from '../router';
+import { Link } from '../router';
 
 function Facts({ product }: { product: ProductDetail }) {
   return (
@@ -22,8 +23,10 @@ function Facts({ product }: { product: ProductDetail }) {
         <dd>{product.domain ?? 'not said'}</dd>
         <dt>Owner</dt>
         <dd>{product.owner ?? product.team ?? 'nobody yet: a contract names one'}</dd>
-        <dt>Contract</dt>
-        <dd>{product.contract ? product.contract.status === null ? `${product.contract.id} ${product.contract.version ?? ''}, not in force` : <Link href={contractHref(product.contract.id)}>{`${product.contract.id} ${product.contract.version ?? ''}, ${product.contract.status}`}</Link> : 'none'}</dd>
+        <dt>{product.contracts.length > 1 ? 'Contracts' : 'Contract'}</dt>
+        <dd>
+          <ContractLinks contracts={product.contracts} />
+        </dd>
         <dt>Newest sample</dt>
         <dd>{freshnessText(product)}</dd>
         <dt>Holds</dt>
@@ -56,6 +59,7 @@ function Field({ field, last }: { field: ProductField; last: ProductDetail['samp
     <tr>
       <th scope="row">
         {field.name}
+        {field.kind && <span className="soft"> {field.kind}</span>}
         {field.description && <span className="soft field-text">{field.description}</span>}
       </th>
       <td className="whole">{unitText(field.unit)}</td>
@@ -89,7 +93,7 @@ function Schema({ product }: { product: ProductDetail }) {
         </thead>
         <tbody>
           {product.fields.map((field) => (
-            <Field key={field.name} field={field} last={lastOf(field)} />
+            <Field key={`${field.kind}/${field.name}`} field={field} last={lastOf(field)} />
           ))}
         </tbody>
       </table>
