@@ -213,6 +213,12 @@ Status Node::Parts::StartPipeline() {
   telemetry::PipelineOptions options = PipelineOptionsOf(settings);
   options.epoch = epoch.value;
   options.ledger = ledger.get();
+  options.retention = [this](Time now) { return products->RetentionAt(now); };
+  options.on_deleted = [this](const std::vector<storage::HistoryDeletion>& gone) {
+    if (const auto told = products->Deleted(gone); !told)
+      LogWarn("what retention deleted is not written down: {}", told.error().ToString());
+    lineage->Deleted(gone);
+  };
   pipeline = std::make_unique<telemetry::Pipeline>(*log, *history, *quarantine, *clock, options);
   const auto snapshot = directory->snapshot();
   pipeline->SetSnapshot(snapshot);
