@@ -65,8 +65,8 @@ std::string FeaturesText(const inference::Prediction& prediction, size_t most) {
   std::string text;
   for (size_t i = 0; i < std::min(most, prediction.because.size()); ++i) {
     const auto& c = prediction.because[i];
-    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", c.feature, NumberText(c.value),
-                        c.unit.empty() ? "" : " " + c.unit);
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : ", ", c.feature, QuantityText(c.value, c.unit));
     if (std::isfinite(c.normal_low) && std::isfinite(c.normal_high))
       text += fmt::format(" (normal {}..{})", NumberText(c.normal_low), NumberText(c.normal_high));
   }

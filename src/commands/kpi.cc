@@ -1,13 +1,16 @@
 // `penstock kpi`: the figures of the line, each with its numerator, denominator and interval.
+#include "base/number.h"
 #include "commands/command.h"
 
 namespace penstock::commands {
 namespace {
 
+// The unit "1" is none.
+std::string UnitText(const std::string& unit) { return unit == "1" ? "" : unit; }
+
 std::string Term(const Json& term) {
-  return term.is_object()
-             ? fmt::format("{} {}", NumberText(term.value("value", Json())), term.value("unit", ""))
-             : "-";
+  const Json value = term.is_object() ? term.value("value", Json()) : Json();
+  return value.is_number() ? QuantityText(value.get<double>(), term.value("unit", "")) : "-";
 }
 
 void Print(const Json& kpis) {
@@ -16,7 +19,7 @@ void Print(const Json& kpis) {
     if (kpi.value("low", Json()).is_number())
       interval = fmt::format("[{}, {}]", NumberText(kpi["low"]), NumberText(kpi["high"]));
     fmt::print("{:<24} {:>9} {:<10} {:<18} {} / {}  n={}  {}\n", kpi.value("name", ""),
-               NumberText(kpi.value("value", Json())), kpi.value("unit", ""), interval,
+               NumberText(kpi.value("value", Json())), UnitText(kpi.value("unit", "")), interval,
                Term(kpi.value("numerator", Json())), Term(kpi.value("denominator", Json())),
                NumberText(kpi.value("n", Json())), kpi.value("reason", ""));
   }
