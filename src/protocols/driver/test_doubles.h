@@ -58,6 +58,7 @@ class RecordingEvents final : public telemetry::DeviceEvents {
   void OnDisconnected(std::string_view name, const Error& why, Time at) override;
   void OnSamples(std::string_view name, uint64_t count, Time at) override;
   void OnError(std::string_view name, const Error& why, Time at) override;
+  void OnUndescribed(std::string_view name, std::string_view topic, Time at) override;
   // "up pump-7 modbus 127.0.0.1:502/1", "down pump-7 WHY", "error pump-7 WHY".
   std::vector<std::string> lines() const;
   size_t Count(std::string_view part) const;  // Lines that contain `part`.

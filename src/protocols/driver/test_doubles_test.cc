@@ -99,6 +99,11 @@ void RecordingEvents::OnError(std::string_view name, const Error& why, Time) {
   lines_.push_back(fmt::format("error {} {}", name, why.message));
 }
 
+void RecordingEvents::OnUndescribed(std::string_view name, std::string_view topic, Time) {
+  const std::lock_guard lock(mutex_);
+  lines_.push_back(fmt::format("undescribed {} {}", name, topic));
+}
+
 std::vector<std::string> RecordingEvents::lines() const {
   const std::lock_guard lock(mutex_);
   return lines_;

@@ -603,6 +603,8 @@ TEST_F(MqttBrokerTest, AnotherSnapshotMapsTheNextMessage) {
   form.protocol = things::Protocol::kMqtt;
   form.mqtt.topic = "elsewhere";
   Publish(*client, "elsewhere", "1");
+  Publish(*client, "elsewhere", "1.5");
+  EXPECT_EQ(node_.events.Count("undescribed a elsewhere"), 1U);  // Told once.
   broker_.Use(std::make_shared<TopicRouter>(
       SnapshotOf({PropertyOf(3, "pump-8", "flow", std::move(form))}), ""));
   Publish(*client, "elsewhere", "2");
@@ -610,6 +612,8 @@ TEST_F(MqttBrokerTest, AnotherSnapshotMapsTheNextMessage) {
   ASSERT_EQ(node_.sink.rows().size(), 1U);
   EXPECT_EQ(node_.sink.rows()[0].point, PointId{3});
   EXPECT_EQ(node_.events.Count("up pump-8 mqtt a (127.0.0.1:4000)"), 1U);
+  Publish(*client, "nowhere", "3");
+  EXPECT_EQ(node_.events.Count("undescribed a nowhere"), 1U);
 }
 
 }  // namespace
