@@ -38,6 +38,7 @@ Result<uint64_t> Number(const Json& body, const char* key) {
   const auto found = body.find(key);
   if (found == body.end()) return InvalidArgument("\"{}\" is missing", key);
   if (found->is_number_unsigned()) return found->get<uint64_t>();
+  if (found->is_number_integer() && found->get<int64_t>() >= 0) return found->get<uint64_t>();
   uint64_t value = 0;
   if (found->is_string()) {
     const std::string& text = found->get_ref<const std::string&>();

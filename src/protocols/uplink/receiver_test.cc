@@ -167,11 +167,11 @@ TEST(EdgeThingsTest, WritesOnlyWhatChangedAndRefusesEachByName) {
   storage::TemporaryFolder folder;
   EdgeThings things(folder.path());
   const Json body = {
-      {"things", {Description("urn:dev:acme:pump-7"), Description("urn:x:../evil")}}};
+      {"things", {Description("urn:dev:acme:pump-7"), Description("urn:x:../Evil")}}};
   const auto first = things.Take("edge-7", body).value();
   EXPECT_EQ(first.changed, 1U);
   ASSERT_EQ(first.refused.size(), 1U);
-  EXPECT_EQ(first.refused[0].thing, "urn:x:../evil");
+  EXPECT_EQ(first.refused[0].thing, "urn:x:../Evil");
   EXPECT_EQ(things.Take("edge-7", body).value().changed, 0U);
   EXPECT_FALSE(things.Take("../x", body));
 }
