@@ -59,8 +59,8 @@ Status ProductFlow::Deleted(const std::vector<storage::HistoryDeletion>& gone) {
     TRY(parts_.records.Transaction([&]() -> Status {
       TRY(parts_.records.Run(
           "INSERT INTO product_deleted (product, until, rows, at) VALUES (?1, ?2, ?3, ?4) ON "
-          "CONFLICT (product) DO UPDATE SET until = max(until, excluded.until), rows = rows + "
-          "excluded.rows, at = excluded.at",
+          "CONFLICT (product) DO UPDATE SET until = max(product_deleted.until, excluded.until), "
+          "rows = product_deleted.rows + excluded.rows, at = excluded.at",
           {deletion.product, ToMicros(until), static_cast<int64_t>(deletion.rows), ToMicros(now)}));
       TRY(parts_.audit.Append("node", "product.retain", deletion.product, "",
                               {{"rows", deletion.rows},
