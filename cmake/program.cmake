@@ -59,11 +59,3 @@ endif()
 add_executable(history_growth EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/history/history_growth.cc")
 penstock_target(history_growth)
 target_link_libraries(history_growth PRIVATE penstock_storage)
-
-# The two ends of `bench/jetstream/jetstream.py`.
-file(GLOB stream_load_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/jetstream/*.cc")
-if(stream_load_sources)
-  add_executable(stream_load EXCLUDE_FROM_ALL ${stream_load_sources})
-  penstock_target(stream_load)
-  target_link_libraries(stream_load PRIVATE penstock_protocols)
-endif()
