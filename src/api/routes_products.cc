@@ -18,7 +18,7 @@ using things::ProductField;
 constexpr Duration kExportTime = std::chrono::minutes(10);
 constexpr int kExportCpuSeconds = 600;
 constexpr int64_t kExportRowsMax = int64_t{1} << 40;
-constexpr size_t kSampleRows = 24;
+constexpr size_t kSampleRows = 200;
 
 struct Parts {
   const Services& node;

@@ -7,9 +7,9 @@ export function ContractLinks({ contracts }: { contracts: readonly ProductContra
   return (
     <>
       {contracts.map((contract, i) => (
-        <span key={contract.id} className="whole">
-          {i > 0 && ', '}
+        <span key={contract.id}>
           {contract.status === null ? `${contract.id} ${contract.version ?? ''} (not in force)` : <Link href={contractHref(contract.id)}>{`${contract.id} ${contract.version ?? ''}`}</Link>}
+          {i < contracts.length - 1 && ', '}
         </span>
       ))}
     </>
