@@ -201,6 +201,55 @@ TEST_F(LineProtocolTest, SaysWhatIsTorn) {
   EXPECT_EQ(Parse("pump-7 note=\"a\"b").errors.back().message, "unexpected \"b\" behind a value");
 }
 
+// Whatever is wrong with a line, the lines around it are stored, and the error names the right one.
+TEST_F(LineProtocolTest, EveryMistakeLeavesTheGoodLinesBesideIt) {
+  const std::pair<std::string, std::string> kMistakes[] = {
+      {"pump-7", "syntax"},
+      {",a=b flow=1", "syntax"},
+      {"pump-7,a flow=1", "syntax"},
+      {"pump-7,=b flow=1", "syntax"},
+      {"pump-7,a= flow=1", "syntax"},
+      {"pump-7,a=b=c flow=1", "syntax"},
+      {"pump-7 flow", "syntax"},
+      {"pump-7 =1", "syntax"},
+      {"pump-7 flow=", "syntax"},
+      {"pump-7 flow=1,", "syntax"},
+      {"pump-7 flow=high", "syntax"},
+      {"pump-7 flow=1.2.3", "syntax"},
+      {"pump-7 flow=0x10", "syntax"},
+      {"pump-7 flow=-", "syntax"},
+      {"pump-7 flow=1 soon", "syntax"},
+      {"pump-7 flow=1 1 2", "syntax"},
+      {"pump-7 flow=1i5", "syntax"},
+      {"pump-7 flow=99999999999999999999i", "syntax"},
+      {"pump-7 flow=-1u", "syntax"},
+      {"pump-7 \xff\xfe\x80", "syntax"},
+      {std::string("pump-7 fl\0w", 10), "syntax"},
+      {"pump-7 flow=" + std::string((1 << 20) + 1, '1'), "syntax"},
+      {"pump-7 flow=1e999", "not_finite"},
+      {"pump-7 count=1.5", "type"},
+      {"pump-7 running=2", "type"},
+      {"pump-7 flow=t", "type"},
+      {"pump-7 flow=\"text\"", "type"},
+      {"pump-7 speed=1", "unknown_point"},
+      {"pump-8 flow=1", "unknown_point"},
+      {"pump-7 flow=1 -5", "time"},
+      {"pump-7 flow=1 9300000000000000000", "time"},
+  };
+  for (const auto& [line, rule] : kMistakes) {
+    const std::string shown = line.substr(0, 60);
+    const LineResult result = Parse("pump-7 flow=1\n" + line + "\npump-7 flow=3\n");
+    EXPECT_EQ(result.lines, 3U) << shown;
+    EXPECT_EQ(result.good, 2U) << shown;
+    ASSERT_EQ(result.error_count, 1U) << shown;
+    EXPECT_EQ(result.errors[0].line, 2U) << shown;
+    EXPECT_EQ(result.errors[0].rule, rule) << shown;
+    EXPECT_FALSE(result.errors[0].message.empty()) << shown;
+    EXPECT_LE(result.errors[0].text.size(), 200U) << shown;
+    EXPECT_EQ(result.batch.value, (std::vector<double>{1, 3})) << shown;
+  }
+}
+
 TEST_F(LineProtocolTest, CommentsBlankLinesAndCarriageReturnsAreNoLines) {
   const LineResult result =
       Parse("# a comment\r\n\r\n  \n  pump-7 flow=1 \r\npump-7 flow=2 1700000001000000000 \r\n");

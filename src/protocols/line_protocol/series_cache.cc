@@ -64,6 +64,7 @@ Series* SeriesCache::Add(std::string_view key, std::string thing) {
   series.key = key;
   series.hash = Hash(key);
   series.thing = std::move(thing);
+  series.known = snapshot_->FindThing(series.thing);
   Insert(index);
   return Follow(index);
 }
@@ -76,6 +77,22 @@ const Field* SeriesCache::Known(const Series& series, std::string_view key) {
   }
   const auto known = series.by_key.find(key);
   return known == series.by_key.end() ? nullptr : &series.fields[known->second];
+}
+
+// The fields of a line often have the order of the thing's properties; to find one by its path
+// takes longer than to look at some.
+const things::Point* SeriesCache::PointOf(Series& series, std::string_view key) const {
+  if (series.known == nullptr) return nullptr;
+  const auto& properties = series.known->properties;
+  if (properties.size() > kFewFields)
+    return snapshot_->FindPoint(fmt::format("{}/{}", series.thing, key));
+  for (size_t i = 0; i < properties.size(); ++i) {
+    const size_t at = (series.next_property + i) % properties.size();
+    if (properties[at].point.property != key) continue;
+    series.next_property = at + 1;
+    return &properties[at].point;
+  }
+  return nullptr;
 }
 
 const Field& SeriesCache::FieldOf(Series& series, std::string_view key, size_t position) {
@@ -96,12 +113,8 @@ const Field& SeriesCache::FieldOf(Series& series, std::string_view key, size_t p
       series.by_key.emplace(series.fields[i].key, i);
   if (series.fields.size() >= kFewFields)
     series.by_key.emplace(key, static_cast<uint32_t>(series.fields.size() - 1));
-  path_.assign(series.thing).push_back('/');
-  if (key.find('\\') == key.npos)
-    path_ += key;
-  else
-    path_ += Unescaped(key);
-  if (const things::Point* point = snapshot_->FindPoint(path_)) {
+  const bool escaped = key.find('\\') != key.npos;
+  if (const things::Point* point = PointOf(series, escaped ? Unescaped(key) : key)) {
     field.id = point->id;
     field.type = point->type;
   }

@@ -26,6 +26,8 @@ struct KeyHash {
 struct Series {
   std::string key;  // "measurement,tags" as written.
   std::string thing;
+  const things::Thing* known = nullptr;  // Of the snapshot.
+  size_t next_property = 0;              // Of it, where the next field is looked for first.
   uint64_t hash = 0;
   uint32_t next = UINT32_MAX;  // Followed this one last time.
   std::vector<Field> fields;   // In the order first seen.
@@ -73,6 +75,7 @@ class SeriesCache {
 
   uint64_t Hash(std::string_view key) const;
   static const Field* Known(const Series& series, std::string_view key);
+  const things::Point* PointOf(Series& series, std::string_view key) const;
   Series* Follow(uint32_t index);
   void Forget();
   void Grow();
@@ -84,7 +87,6 @@ class SeriesCache {
   std::vector<Series> series_;
   std::vector<uint32_t> slots_;  // A power of two, at most half full; linear probing.
   uint32_t last_ = kNone;
-  std::string path_;  // Scratch.
   size_t usual_fields_ = 1;
 };
 
