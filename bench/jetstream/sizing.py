@@ -23,20 +23,16 @@ def sizing(v):
     hot_gb = samples * v.parquet_bytes * v.hot_days * 86400 / GB
     cold_gb = samples * v.parquet_bytes * v.keep_days * 86400 / GB
     month_samples = samples * MONTH_H * 3600
-    money = {"compute": (cores["stream"] + cores["hub"] + cores["history"]) * MONTH_H * v.core_hour,
-             "hot disk": hot_gb * hubs_share(v) * v.disk_gb_month, "cold store": cold_gb * v.s3_gb_month,
-             "network": stream_bytes_s * (v.replicas - 1 + 1) * MONTH_H * 3600 / GB * v.network_gb,
+    machines = servers * v.cores_a_server + hubs * v.cores_a_hub  # Whole ones are paid for.
+    money = {"compute": machines * MONTH_H * v.core_hour,
+             "hot disk": hot_gb * v.hot_copies * v.disk_gb_month, "cold store": cold_gb * v.s3_gb_month,
+             "network": stream_bytes_s * v.replicas * MONTH_H * 3600 / GB * v.network_gb,
              "store's requests": hubs * v.products * MONTH_H * 60 / v.push_minutes * v.put_1000 / 1000}
     return {"samples_per_s": samples, "hubs": hubs, "stream_servers": servers, "cores": {k: round(c, 2) for k, c in cores.items()},
             "stream_mb_per_s": stream_bytes_s / 1e6, "replicated_mb_per_s": stream_bytes_s * v.replicas / 1e6,
             "partitions": max(16, 2 ** math.ceil(math.log2(hubs * 4))), "hot_gb": hot_gb, "cold_gb": cold_gb,
             "month": {k: round(m, 2) for k, m in money.items()}, "month_sum": round(sum(money.values()), 2),
             "per_million_samples": sum(money.values()) / month_samples * 1e6}
-
-
-def hubs_share(v):
-    """Copies of the hot days: each partition's rows lie in one hub; its copy is the cold store."""
-    return v.hot_copies
 
 
 def main():
@@ -54,6 +50,7 @@ def main():
     add("--utilisation", type=float, default=0.5, help="of a core, so that a backlog can be caught up")
     add("--spare", type=int, default=1, help="hubs beyond what is needed")
     add("--cores-a-server", type=float, default=4)
+    add("--cores-a-hub", type=float, default=4)
     add("--replicas", type=int, default=3)
     add("--hot-days", type=float, default=30, help="on the hubs' disks")
     add("--hot-copies", type=float, default=1)
@@ -75,9 +72,10 @@ def main():
         print(f"{key:22} {value if not isinstance(value, float) else f'{value:,.6g}'}")
 
 
-# Medians of jetstream.py on two cores; docs/scaling.md says when and how.
-EDGE_NS, STREAM_NS, HUB_NS, HISTORY_NS = 100.0, 100.0, 100.0, 330.0
-HUB_SAMPLES_S, STREAM_BYTES = 2e6, 3.0
+# Medians of jetstream.py on two cores that others used, too (docs/scaling.md); the history's is the rest of a second of
+# CPU at the rate to Parquet of `./dev bench fabric`'s bar, three million samples.
+EDGE_NS, STREAM_NS, HUB_NS, HISTORY_NS = 175.0, 190.0, 397.0, 333.0
+HUB_SAMPLES_S, STREAM_BYTES = 1.5e6, 0.9
 
 if __name__ == "__main__":
     main()

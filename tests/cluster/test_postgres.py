@@ -38,7 +38,9 @@ def test_the_main_job_runs_on_postgres(tmp_path, postgres):
     shutil.copytree(ROOT / "examples/bottling", site, ignore=shutil.ignore_patterns("data"))
     settings = site / "site.yaml"
     settings.write_text(settings.read_text() + f'\nrecords: "{postgres.address("demo")}"\n')
-    done = run("demo", "--headless", "--for", "20s", "--seed", "7", "--json", "--site", site, "--data", tmp_path / "data", timeout=300)
+    trained = run("learn", "train", "--plant-seeds", "1001..1012", "--hours", "8", "--out", tmp_path / "models", timeout=120)
+    assert trained.returncode == 0, trained.stderr
+    done = run("demo", "--models", tmp_path / "models", "--headless", "--for", "20s", "--seed", "7", "--json", "--site", site, "--data", tmp_path / "data", timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     alarms = int(postgres.ask("SELECT count(*) FROM demo.alarms")[0][0])
     assert alarms > 0, done.stdout
