@@ -18,6 +18,7 @@
 #include "api/routes.h"
 #include "api/routes_lineage.h"
 #include "api/webhook.h"
+#include "archive_flow.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "contract_flow.h"
@@ -32,6 +33,7 @@
 #include "protocols/mqtt/listener.h"
 #include "site_watch.h"
 #include "storage/epoch.h"
+#include "stream_flow.h"
 #include "telemetry/last_known.h"
 #include "things/point_ids.h"
 #include "value_flow.h"
@@ -40,9 +42,9 @@ namespace penstock {
 namespace {
 
 constexpr auto kHousekeeping = std::chrono::milliseconds(500);
+constexpr auto kLongLook = std::chrono::milliseconds(5);
 
 // Held while the node lives.
-constexpr auto kLongLook = std::chrono::milliseconds(5);
 class FolderLock {
  public:
   static Result<std::unique_ptr<FolderLock>> Take(const std::string& folder) {
@@ -100,6 +102,7 @@ struct Node::Parts {
   std::unique_ptr<things::Directory> directory;
   std::unique_ptr<SiteWatch> site_watch;
   std::unique_ptr<storage::DurableLog> log;
+  std::unique_ptr<ArchiveFlow> archive;  // Outlives the history, which may ask it for files.
   std::unique_ptr<storage::History> history;
   storage::Epoch epoch;
   std::unique_ptr<telemetry::PointLedger> ledger;
@@ -119,7 +122,8 @@ struct Node::Parts {
   std::unique_ptr<Expiry> expiry;
   std::unique_ptr<DecisionFlow> flow;
   std::unique_ptr<ValueFlow> value;
-  std::unique_ptr<EdgeHub> edge_hub;  // Outlives the pipeline, which calls it.
+  std::unique_ptr<StreamFlow> stream;  // Outlives the pipeline, which calls it.
+  std::unique_ptr<EdgeHub> edge_hub;   // Outlives the pipeline, which calls it.
   std::unique_ptr<telemetry::Pipeline> pipeline;
   std::unique_ptr<LineageFlow> lineage;
   api::EventHub events;
@@ -133,11 +137,11 @@ struct Node::Parts {
   std::unique_ptr<protocols::mqtt::Listener> mqtt;
   std::unique_ptr<protocols::Drivers> drivers;
   std::jthread housekeeping;
+  std::chrono::steady_clock::time_point look_at_files;  // Not before.
   bool stopped = false;
 
   Status OpenStores(const std::string& models_folder);
   Status OpenDecisions();
-  std::chrono::steady_clock::time_point look_at_files;  // Not before.
   Status StartPipeline();
   void Remember(const things::Snapshot& snapshot);
   void WireAlarms();
@@ -151,7 +155,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   TRY(MakeFolders(settings.data));
   ASSIGN_OR_RETURN(lock, FolderLock::Take(settings.data));
   ASSIGN_OR_RETURN(epoch, storage::OpenEpoch(settings.data, clock->Now()));
-  ASSIGN_OR_RETURN(records, storage::Records::Open(settings.data + "/records.db"));
+  ASSIGN_OR_RETURN(records, storage::Records::Open(RecordsAddress(settings)));
   ASSIGN_OR_RETURN(audit, trust::AuditLog::Open(*records, *clock));
   ASSIGN_OR_RETURN(users, trust::Users::Open(*records, real_clock, *audit));
   ASSIGN_OR_RETURN(titles, trust::Titles::Open(*records, *audit));
@@ -166,6 +170,7 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   storage::LogOptions log_options;
   log_options.max_bytes = settings.log_bytes_max;
   ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", log_options));
+  ASSIGN_OR_RETURN(archive, ArchiveFlow::Open(settings, *clock));
   ASSIGN_OR_RETURN(history,
                    storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
   ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
@@ -234,6 +239,9 @@ Status Node::Parts::StartPipeline() {
   pipeline->Subscribe([this](const telemetry::Batch& batch) { features->Observe(batch); });
   ASSIGN_OR_RETURN(edge_hub, EdgeHub::Open({settings, real_clock, *records, *audit, *users,
                                             *point_ids, *directory, *log, *pipeline, epoch.value}));
+  ASSIGN_OR_RETURN(stream, StreamFlow::Open({settings, real_clock, *records, *point_ids, *log,
+                                             *pipeline, epoch.value, edge_hub->services().receiver,
+                                             edge_hub->services().origins}));
   contracts->Attach(*pipeline);
   products->Attach(*pipeline);
   ASSIGN_OR_RETURN(lineage, LineageFlow::Open(*records, {settings, *clock, *directory, *ledger,
@@ -243,6 +251,10 @@ Status Node::Parts::StartPipeline() {
   if (!settings.lineage_url.empty())
     lineage->lineage().SendTo(
         [this](const Json& event) { webhooks.Send(settings.lineage_url, event); });
+  if (archive)
+    archive->OnCopied([this](const storage::BlobArchive::Report& copy) {
+      lineage->Copied(copy.files, copy.bytes);
+    });
   TRY(pipeline->Start());
   return contracts->FinishReleases(*history);
 }
@@ -409,6 +421,8 @@ Result<std::unique_ptr<Node>> Node::Start(NodeOptions options) {
   p.MakeServices();
   p.WireAlarms();
   std::unique_ptr<Node> node(new Node(std::move(parts)));
+  if (p.archive) p.archive->Start();
+  if (p.stream) p.stream->Start();
   if (p.listen) {
     TRY(p.Listen());
     p.housekeeping = std::jthread([&p](const std::stop_token& stop) {
@@ -436,8 +450,10 @@ void Node::Stop() {
   p.products->Close();
   if (p.http) p.http->Stop();
   p.edge_hub->Stop();
+  if (p.stream) p.stream->Stop();
   p.pipeline->Stop();
   p.lineage->Finish();
+  if (p.archive) p.archive->Stop();
   if (const auto saved = p.anomalies->Save(); !saved)
     LogWarn("detectors: {}", saved.error().ToString());
   if (const auto flushed = p.quarantine->Flush(); !flushed)
