@@ -69,9 +69,10 @@ uint64_t BytesBelow(const std::string& folder, bool rollups) {
   return bytes;
 }
 
-void Must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "{}\n", status.error().ToString());
+template <typename T>
+void Must(const Result<T>& result) {
+  if (result) return;
+  fmt::print(stderr, "{}\n", result.error().ToString());
   std::exit(2);
 }
 
@@ -152,17 +153,15 @@ Json Measure(const std::string& folder, size_t points, size_t ticks, size_t tick
     some.push_back(hosts.paths[p]);
   const double hour_max_ms = MedianMs([&](int i) {
     const Time to = time - std::chrono::seconds(i);
-    Must(history->Aggregate({&one, 1}, to - std::chrono::hours(1), to, std::chrono::minutes(5))
-             .transform([](const auto&) {}));
+    Must(history->Aggregate({&one, 1}, to - std::chrono::hours(1), to, std::chrono::minutes(5)));
   });
   const double all_ms = MedianMs([&](int i) {
     const Time to = time - std::chrono::seconds(i);
-    Must(history->Trend(one, kStart, to, 800).transform([](const auto&) {}));
+    Must(history->Trend(one, kStart, to, 800));
   });
   const double hosts_ms = MedianMs([&](int i) {
     const Time to = time - std::chrono::seconds(i);
-    Must(history->Aggregate(some, to - std::chrono::hours(1), to, Duration(0))
-             .transform([](const auto&) {}));
+    Must(history->Aggregate(some, to - std::chrono::hours(1), to, Duration(0)));
   });
   history.reset();
   double open_ms = 0, last_ms = 0;

@@ -105,6 +105,22 @@ Status TellLineage(Node& node, const std::string& file, const things::Thing& thi
   return node.lineage().TellOnce(std::move(run));
 }
 
+// A node that starts on the folder deletes what is older than it keeps.
+std::string WarnOfRetention(Node& node, const things::Thing& thing, Time end) {
+  std::vector<std::string> paths;
+  for (const auto& property : thing.properties) paths.push_back(property.point.path());
+  const Time kept = SystemClock().Now() - node.services().settings.retain_raw;
+  const auto coverage = node.services().history.CoverageOf(paths, Time(), std::min(kept, end));
+  uint64_t rows = 0;
+  for (const auto& each : coverage.value_or(std::vector<storage::History::Coverage>()))
+    rows += each.count;
+  if (rows == 0) return "";
+  return fmt::format(
+      "{} samples are older than `retain: raw` of site.yaml ({}): a node that runs on this data "
+      "folder deletes them; set a longer time before it starts",
+      rows, FormatDuration(node.services().settings.retain_raw));
+}
+
 Result<Json> Through(const Common& common, const Options& options) {
   ASSIGN_OR_RETURN(NodeOptions node_options, [&]() -> Result<NodeOptions> {
     ASSIGN_OR_RETURN(Settings settings, SettingsOf(common));
@@ -132,6 +148,9 @@ Result<Json> Through(const Common& common, const Options& options) {
                    services.alarms.List({.thing = options.thing, .limit = 1000}));
   for (const auto& alarm : raised) alarms.push_back(alarm.ToJson());
   const auto ledger = services.pipeline.ledger();
+  const std::string warning =
+      WarnOfRetention(*node, *thing, clock.Now() + std::chrono::microseconds(1));
+  if (!warning.empty()) fmt::print(stderr, "warning: {}\n", warning);
   return Json{{"file", options.file},
               {"thing", options.thing},
               {"rows", report.rows},
@@ -143,6 +162,7 @@ Result<Json> Through(const Common& common, const Options& options) {
               {"unused_columns", report.unused},
               {"stored", ledger.stored},
               {"gap", ledger.gap},
+              {"warning", warning.empty() ? Json() : Json(warning)},
               {"alarms", alarms}};
 }
 

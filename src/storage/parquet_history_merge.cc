@@ -19,7 +19,7 @@
 namespace penstock::storage {
 namespace {
 
-constexpr size_t kBlockRows = 1 << 14;
+constexpr size_t kMergeBlockRows = 1 << 14;
 
 std::string FileList(std::span<const std::string> paths) {
   std::string list;
@@ -52,7 +52,7 @@ class OwnCursor final : public RowCursor {
       TRY(LoadGroup());
     }
     const PointRows& rows = points_[point_];
-    const size_t from = rows.from + done_, some = std::min(kBlockRows, rows.rows - done_);
+    const size_t from = rows.from + done_, some = std::min(kMergeBlockRows, rows.rows - done_);
     time_.resize(some);
     ingest_.resize(some);
     value_.resize(some);
@@ -309,7 +309,8 @@ Result<bool> ParquetHistory::MergeOnce(const std::stop_token& stop) {
   if (!task.merge) return true;
   for (const StoredFilePointer& input : task.inputs) {
     ForgetOpened(input->path);
-    input->UnlinkWhenUnused();
+    // Of an input that held all the rows of the others the output has taken the name.
+    if (input->path != output->path) input->UnlinkWhenUnused();
   }
   return true;
 }

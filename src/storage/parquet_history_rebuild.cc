@@ -56,12 +56,12 @@ Status ParquetHistory::LoadPoints(bool rebuild) {
   });
   uint64_t known = 0;
   const std::lock_guard lock(mutex_);
-  if (!names.empty() && !rebuild) {
+  if (!names.empty()) {
     const std::string name = fs::path(names.back()).filename().string();
     if (const Status loaded = points_.Load(folder_ + "/" + name); !loaded) {
       LogWarn("{}: {}; the points are looked up in the files", name, loaded.error().ToString());
     } else {
-      known = EndOfPointsFile(name);
+      known = rebuild ? 0 : EndOfPointsFile(name);
       points_file_ = name;
     }
   }
