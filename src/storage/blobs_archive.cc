@@ -24,7 +24,7 @@
 namespace penstock::storage {
 namespace {
 
-constexpr std::string_view kFirstLine = "penstock-archive 1";
+constexpr std::string_view kArchiveFirstLine = "penstock-archive 1";
 constexpr const char* kManifestKey = "manifest";
 constexpr int kPushTries = 10;
 
@@ -81,7 +81,7 @@ Status ParseFileLine(std::string_view line, ArchiveManifest& manifest) {
 }  // namespace
 
 std::string FormatArchiveManifest(const ArchiveManifest& manifest) {
-  std::string text = fmt::format("{}\nowner {}\npushed {}\n", kFirstLine,
+  std::string text = fmt::format("{}\nowner {}\npushed {}\n", kArchiveFirstLine,
                                  EscapeName(manifest.owner, true), FormatTime(manifest.pushed));
   for (const auto& [path, file] : manifest.files)
     text += fmt::format("file {} {} {}\n", path, file.bytes, file.sha256);
@@ -91,7 +91,7 @@ std::string FormatArchiveManifest(const ArchiveManifest& manifest) {
 
 Result<ArchiveManifest> ParseArchiveManifest(std::string_view text) {
   const size_t last_line = text.rfind("crc ");
-  if (last_line == std::string_view::npos || !text.starts_with(kFirstLine))
+  if (last_line == std::string_view::npos || !text.starts_with(kArchiveFirstLine))
     return DataLoss("not an archive's manifest, or cut short");
   const std::string_view body = text.substr(0, last_line);
   if (text.substr(last_line) != fmt::format("crc {:08x}\n", Crc32c(AsBytes(body))))
@@ -102,7 +102,7 @@ Result<ArchiveManifest> ParseArchiveManifest(std::string_view text) {
     const auto bad = [&](std::string_view why) {
       return DataLoss("archive's manifest, line {}: {}", number, why);
     };
-    if (number == 1 && line == kFirstLine) continue;
+    if (number == 1 && line == kArchiveFirstLine) continue;
     if (line.starts_with("owner ")) {
       ASSIGN_OR_RETURN(manifest.owner, UnescapeName(line.substr(6)));
     } else if (line.starts_with("pushed ")) {

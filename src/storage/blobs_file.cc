@@ -12,24 +12,16 @@
 
 #include "base/file.h"
 #include "storage/blobs_digest.h"
+#include "storage/disk.h"
 
 namespace penstock::storage {
-namespace {
-
-std::unexpected<Error> Failed(std::string_view what, const std::string& path) {
-  auto error = FromErrno(errno, what);
-  error.error().Where(path);
-  return error;
-}
-
-}  // namespace
 
 Result<ReadingFile> ReadingFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Failed("cannot open", path);
+  if (fd < 0) return FileError(errno, "cannot open", path);
   struct stat about {};
   ReadingFile file(path, fd, 0);
-  if (fstat(fd, &about) != 0) return Failed("cannot look at", path);
+  if (fstat(fd, &about) != 0) return FileError(errno, "cannot look at", path);
   file.bytes_ = static_cast<uint64_t>(about.st_size);
   return file;
 }
@@ -45,7 +37,7 @@ Result<size_t> ReadingFile::ReadSome(std::span<uint8_t> into) {
   while (true) {
     const ssize_t got = read(fd_, into.data(), into.size());
     if (got >= 0) return static_cast<size_t>(got);
-    if (errno != EINTR) return Failed("cannot read", path_);
+    if (errno != EINTR) return FileError(errno, "cannot read", path_);
   }
 }
 
@@ -63,7 +55,8 @@ Status ReadingFile::ReadExactly(std::span<uint8_t> into) {
 }
 
 Status ReadingFile::Seek(uint64_t offset) {
-  if (lseek(fd_, static_cast<off_t>(offset), SEEK_SET) < 0) return Failed("cannot seek", path_);
+  if (lseek(fd_, static_cast<off_t>(offset), SEEK_SET) < 0)
+    return FileError(errno, "cannot seek", path_);
   return {};
 }
 
@@ -72,7 +65,7 @@ Result<WritingFile> WritingFile::Create(const std::string& path) {
   const std::string temporary = fmt::format("{}.{}-{}.part", path, getpid(), ++number);
   TRY(MakeFolders(std::filesystem::path(path).parent_path().string()));
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-  if (fd < 0) return Failed("cannot create", temporary);
+  if (fd < 0) return FileError(errno, "cannot create", temporary);
   return WritingFile(path, temporary, fd);
 }
 
@@ -91,22 +84,23 @@ Status WritingFile::Write(ByteView piece) {
   while (!piece.empty()) {
     const ssize_t written = write(fd_, piece.data(), piece.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Failed("cannot write", temporary_);
+    if (written < 0) return FileError(errno, "cannot write", temporary_);
     piece = piece.subspan(static_cast<size_t>(written));
   }
   return {};
 }
 
 Status WritingFile::Commit() {
-  if (fsync(fd_) != 0) return Failed("cannot sync", temporary_);
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) return Failed("cannot rename", temporary_);
+  if (fsync(fd_) != 0) return FileError(errno, "cannot sync", temporary_);
+  if (rename(temporary_.c_str(), path_.c_str()) != 0)
+    return FileError(errno, "cannot rename", temporary_);
   close(std::exchange(fd_, -1));
   const std::string folder = std::filesystem::path(path_).parent_path().string();
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return Failed("cannot open", folder);
+  if (fd < 0) return FileError(errno, "cannot open", folder);
   const bool synced = fsync(fd) == 0;
   close(fd);
-  if (!synced) return Failed("cannot sync", folder);
+  if (!synced) return FileError(errno, "cannot sync", folder);
   return {};
 }
 

@@ -29,4 +29,10 @@ Disk& SystemDisk() {
   return disk;
 }
 
+std::unexpected<Error> FileError(int error_number, std::string_view what, const std::string& path) {
+  auto error = FromErrno(error_number, what);
+  error.error().Where(path);
+  return error;
+}
+
 }  // namespace penstock::storage

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
+#include "base/result.h"
 
 namespace penstock::storage {
 
@@ -19,5 +22,8 @@ class Disk {
 };
 
 Disk& SystemDisk();
+
+// "WHAT: no space left on device", at `path`.
+std::unexpected<Error> FileError(int error_number, std::string_view what, const std::string& path);
 
 }  // namespace penstock::storage

@@ -25,7 +25,7 @@ constexpr const char* kRowsFunction = "penstock_rows";
 constexpr const char* kParquetOptions =
     "(FORMAT parquet, CODEC 'zstd', PARQUET_VERSION V2, ROW_GROUP_SIZE 122880, USE_TMP_FILE false)";
 
-std::unexpected<Error> Failed(const char* text, std::string_view sql) {
+std::unexpected<Error> DuckError(const char* text, std::string_view sql) {
   std::string message = text != nullptr ? text : "no reason given";
   message = message.substr(0, message.find('\n'));
   Error error{.code = Code::kInternal, .message = fmt::format("duckdb: {}", message)};
@@ -200,7 +200,7 @@ Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
   const duckdb_state opened = duckdb_open_ext(nullptr, &duck->handles_->database, config, &reason);
   duckdb_destroy_config(&config);
   if (opened != DuckDBSuccess) {
-    auto error = Failed(reason, "open");
+    auto error = DuckError(reason, "open");
     duckdb_free(reason);
     return error;
   }
@@ -263,11 +263,11 @@ Result<std::unique_ptr<Duck::Cursor>> Duck::Ask(const std::string& sql) {
   auto state = std::make_unique<Cursor::State>(*this);
   state->sql = sql;
   if (duckdb_prepare(state->lease.get(), sql.c_str(), &state->statement) != DuckDBSuccess)
-    return Failed(duckdb_prepare_error(state->statement), sql);
+    return DuckError(duckdb_prepare_error(state->statement), sql);
   if (duckdb_pending_prepared_streaming(state->statement, &state->pending) != DuckDBSuccess)
-    return Failed(duckdb_pending_error(state->pending), sql);
+    return DuckError(duckdb_pending_error(state->pending), sql);
   if (duckdb_execute_pending(state->pending, &state->result) != DuckDBSuccess)
-    return Failed(duckdb_result_error(&state->result), sql);
+    return DuckError(duckdb_result_error(&state->result), sql);
   return std::unique_ptr<Cursor>(new Cursor(std::move(state)));
 }
 
@@ -282,7 +282,7 @@ Result<const Duck::Chunk*> Duck::Cursor::Next() {
   if (handle != nullptr) return &view;
   // A stream that breaks off says so only here.
   const char* error = duckdb_result_error(&state_->result);
-  if (error != nullptr && *error != '\0') return Failed(error, state_->sql);
+  if (error != nullptr && *error != '\0') return DuckError(error, state_->sql);
   return nullptr;
 }
 
@@ -298,7 +298,7 @@ Status Duck::Run(const std::string& sql) {
   const Lease lease(*this);
   Answer answer;
   if (duckdb_query(lease.get(), sql.c_str(), &answer.result) != DuckDBSuccess)
-    return Failed(duckdb_result_error(&answer.result), sql);
+    return DuckError(duckdb_result_error(&answer.result), sql);
   return {};
 }
 

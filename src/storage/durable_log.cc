@@ -68,7 +68,8 @@ Metric& SyncFailures() {
   return metric;
 }
 
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
+std::unexpected<Error> LogFileError(int error_number, std::string_view what,
+                                    const std::string& path) {
   auto error = FromErrno(error_number, what);
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   error.error().code = full ? Code::kResourceExhausted : Code::kUnavailable;
@@ -106,7 +107,7 @@ SegmentScanner::Source SourceOf(const SegmentPointer& segment) {
       const ssize_t got =
           pread(segment->fd, into.data() + done, want - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Failed(errno, "cannot read log segment", segment->path);
+      if (got < 0) return LogFileError(errno, "cannot read log segment", segment->path);
       if (got == 0) break;
       done += static_cast<size_t>(got);
     }
@@ -238,10 +239,10 @@ Status FileLog::OpenSegments() {
     segment->path = folder_ + "/" + name;
     segment->first_index = *index;
     segment->fd = open(segment->path.c_str(), O_RDWR | O_CLOEXEC);
-    if (segment->fd < 0) return Failed(errno, "cannot open log segment", segment->path);
+    if (segment->fd < 0) return LogFileError(errno, "cannot open log segment", segment->path);
     struct stat info {};
     if (fstat(segment->fd, &info) != 0)
-      return Failed(errno, "cannot stat log segment", segment->path);
+      return LogFileError(errno, "cannot stat log segment", segment->path);
     segment->durable_bytes = static_cast<uint64_t>(info.st_size);
     segment->written = std::chrono::system_clock::from_time_t(info.st_mtime);
     segments_.push_back(std::move(segment));
@@ -282,7 +283,8 @@ Result<bool> FileLog::RecoverLast() {
   if (nothing && !header_ok) {
     LogWarn("{}: dropped, its creation was torn ({})", segment->path, header_ok.error().message);
     TornTails().Add();
-    if (unlink(segment->path.c_str()) != 0) return Failed(errno, "cannot remove", segment->path);
+    if (unlink(segment->path.c_str()) != 0)
+      return LogFileError(errno, "cannot remove", segment->path);
     durable_end_ = segment->first_index;
     segments_.pop_back();
     return false;
@@ -307,12 +309,13 @@ Status FileLog::CutTail(Segment& segment, uint64_t size, uint64_t valid_end, boo
             size - valid_end, valid_end);
     TornTails().Add();
     if (const int error = disk_.Truncate(segment.fd, valid_end))
-      return Failed(error, "cannot cut the torn tail", segment.path);
+      return LogFileError(error, "cannot cut the torn tail", segment.path);
     size = valid_end;
   }
   // What a crashed process had written may still be in memory alone; only now may it be called
   // durable.
-  if (const int error = disk_.Sync(segment.fd)) return Failed(error, "cannot sync", segment.path);
+  if (const int error = disk_.Sync(segment.fd))
+    return LogFileError(error, "cannot sync", segment.path);
   allocated_ = std::max(size, valid_end);
   segment.durable_bytes = valid_end;
   return {};
@@ -323,12 +326,12 @@ Status FileLog::NewSegment(uint64_t first_index) {
   segment->path = folder_ + "/" + SegmentName(first_index);
   segment->first_index = first_index;
   segment->fd = open(segment->path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (segment->fd < 0) return Failed(errno, "cannot create log segment", segment->path);
+  if (segment->fd < 0) return LogFileError(errno, "cannot create log segment", segment->path);
   const Bytes header = EncodeSegmentHeader(first_index);
   int error = disk_.Write(segment->fd, header, 0);
   if (error == 0) error = disk_.Sync(segment->fd);
-  Status status =
-      error == 0 ? SyncFolder(folder_) : Failed(error, "cannot begin log segment", segment->path);
+  Status status = error == 0 ? SyncFolder(folder_)
+                             : LogFileError(error, "cannot begin log segment", segment->path);
   if (!status) {
     unlink(segment->path.c_str());
     return status;
@@ -448,15 +451,16 @@ void FileLog::WriteAhead(const Segment& segment, uint64_t end) {
 // broken).
 Status FileLog::CutBack(int error_number, std::string_view what) {
   const Segment& segment = *active_;
-  const auto failure = Failed(error_number, what, segment.path);
+  const auto failure = LogFileError(error_number, what, segment.path);
   int error = disk_.Truncate(segment.fd, segment.durable_bytes);
   allocated_ = segment.durable_bytes;
   if (error == 0 && closed_off_) error = disk_.Sync(segment.fd);
   if (error != 0) {
-    broken_ = Failed(error,
+    broken_ =
+        LogFileError(error,
                      "the log takes no more records: cutting back after a failed commit failed too",
                      segment.path)
-                  .error();
+            .error();
     broken_->code = Code::kUnavailable;
     broken_->Fix("mend the disk and start the node again; everything acknowledged is kept");
   }
@@ -540,7 +544,7 @@ Status FileLog::TrimTo(uint64_t bytes_max) {
     while (segments_.size() > 1 && segments_[1]->first_index <= slowest &&
            (bytes_ > bytes_max || segments_.front()->written < oldest)) {
       if (unlink(segments_.front()->path.c_str()) != 0 && errno != ENOENT)
-        return Failed(errno, "cannot remove log segment", segments_.front()->path);
+        return LogFileError(errno, "cannot remove log segment", segments_.front()->path);
       bytes_ -= segments_.front()->durable_bytes;
       segments_.pop_front();
       removed = true;
@@ -586,12 +590,12 @@ Status FileLog::Thin(const SegmentPointer& segment, LogPriority priority, uint64
   thin->priorities = segment->priorities & ~BitOf(priority);
   const std::string temporary = segment->path + ".thin";
   thin->fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (thin->fd < 0) return Failed(errno, "cannot create", temporary);
+  if (thin->fd < 0) return LogFileError(errno, "cannot create", temporary);
   Bytes out = EncodeSegmentHeader(segment->first_index);
   uint64_t written = 0, evicted = 0;
   const auto flush = [&]() -> Status {
     if (const int error = disk_.Write(thin->fd, out, written))
-      return Failed(error, "cannot write", temporary);
+      return LogFileError(error, "cannot write", temporary);
     written += out.size();
     out.clear();
     return {};
@@ -611,9 +615,9 @@ Status FileLog::Thin(const SegmentPointer& segment, LogPriority priority, uint64
     if (out.size() >= kRewriteBytes) TRY(flush());
   }
   TRY(flush());
-  if (const int error = disk_.Sync(thin->fd)) return Failed(error, "cannot sync", temporary);
+  if (const int error = disk_.Sync(thin->fd)) return LogFileError(error, "cannot sync", temporary);
   if (rename(temporary.c_str(), segment->path.c_str()) != 0)
-    return Failed(errno, "cannot rename", temporary);
+    return LogFileError(errno, "cannot rename", temporary);
   TRY(SyncFolder(folder_));
   thin->durable_bytes = written;
   Evicted().Add(evicted);

@@ -26,7 +26,8 @@
 namespace penstock::storage {
 namespace {
 
-constexpr std::string_view kFirstLine = "penstock-history 2", kOldFirstLine = "penstock-history 1";
+constexpr std::string_view kManifestFirstLine = "penstock-history 2",
+                           kOldFirstLine = "penstock-history 1";
 constexpr size_t kRollupsToMerge = 8, kRollupsOfPastMonth = 3;
 constexpr size_t kMergeOfPastDay = 4;
 
@@ -158,7 +159,7 @@ std::vector<StoredFilePointer> Catalog::FilesOf(std::span<const std::string> pro
 }
 
 std::string FormatManifest(const Catalog& catalog) {
-  std::string text = fmt::format("{}\nend {}\n", kFirstLine, catalog.sequence_end);
+  std::string text = fmt::format("{}\nend {}\n", kManifestFirstLine, catalog.sequence_end);
   for (const auto& [product, path] : catalog.old_points)
     text += fmt::format("point {} {}\n", EscapeName(product), EscapeName(path, true));
   for (const StoredFilePointer& stored : catalog.files) {
@@ -182,13 +183,13 @@ std::string FormatManifest(const Catalog& catalog) {
 Result<Catalog> ParseManifest(std::string_view text, const std::string& folder) {
   const size_t last_line = text.rfind("crc ");
   if (last_line == std::string_view::npos ||
-      (!text.starts_with(kFirstLine) && !text.starts_with(kOldFirstLine)))
+      (!text.starts_with(kManifestFirstLine) && !text.starts_with(kOldFirstLine)))
     return DataLoss("not a history manifest, or cut short");
   const std::string_view body = text.substr(0, last_line);
   if (text.substr(last_line) != fmt::format("crc {:08x}\n", Crc32c(AsBytes(body))))
     return DataLoss("history manifest damaged: checksum differs");
   Catalog catalog;
-  std::string_view rest = body.substr(std::min(kFirstLine.size() + 1, body.size()));
+  std::string_view rest = body.substr(std::min(kManifestFirstLine.size() + 1, body.size()));
   for (int number = 2; !rest.empty(); ++number) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     if (const Status status = ParseLine(rest.substr(0, end), folder, catalog); !status)

@@ -9,7 +9,7 @@
 namespace penstock::storage {
 namespace {
 
-constexpr ParquetColumn kColumns[] = {
+constexpr ParquetColumn kPointColumns[] = {
     {"point", ParquetKind::kText},       {"time", ParquetKind::kTime},
     {"ingest_time", ParquetKind::kTime}, {"value", ParquetKind::kDouble},
     {"quality", ParquetKind::kUint32},   {"sequence", ParquetKind::kInt64},
@@ -94,7 +94,7 @@ const std::vector<uint32_t>& HistoryPoints::Sorted() {
 }
 
 Status HistoryPoints::Save(const std::string& path) {
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kColumns));
+  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kPointColumns));
   const auto add = [&](const Entry& entry, uint32_t product, bool last) -> Status {
     const uint32_t known = last && entry.has_last ? 1 : 0;
     const std::string_view name = products_[product];
@@ -114,7 +114,7 @@ Status HistoryPoints::Save(const std::string& path) {
 }
 
 Status HistoryPoints::Load(const std::string& path) {
-  ASSIGN_OR_RETURN(const auto file, ParquetFile::Open(path, kColumns));
+  ASSIGN_OR_RETURN(const auto file, ParquetFile::Open(path, kPointColumns));
   for (size_t group = 0; group < file->groups().size(); ++group) {
     const size_t rows = file->groups()[group].rows;
     std::vector<int64_t> time(rows), ingest(rows), sequence(rows);

@@ -16,7 +16,7 @@
 namespace penstock::storage {
 namespace {
 
-constexpr ParquetColumn kColumns[] = {
+constexpr ParquetColumn kRollupColumns[] = {
     {"point", ParquetKind::kText},      {"time", ParquetKind::kTime},
     {"count", ParquetKind::kInt64},     {"bad", ParquetKind::kInt64},
     {"good", ParquetKind::kInt64},      {"min", ParquetKind::kDouble},
@@ -81,13 +81,13 @@ Status ReadColumns(const ParquetFile& file, size_t group, size_t from, size_t to
 
 }  // namespace
 
-std::span<const ParquetColumn> RollupColumns() { return kColumns; }
+std::span<const ParquetColumn> RollupColumns() { return kRollupColumns; }
 
 Status RollupWriter::Add(std::string_view point, std::span<const RollupStep> steps) {
   if (steps.empty()) return {};
   if (!writer_) {
     TRY(MakeFolders(std::filesystem::path(path_).parent_path().string()));
-    ASSIGN_OR_RETURN(writer_, ParquetWriter::Create(path_, kColumns, kOptions));
+    ASSIGN_OR_RETURN(writer_, ParquetWriter::Create(path_, kRollupColumns, kOptions));
   }
   StepColumns columns;
   columns.Resize(steps.size());

@@ -14,50 +14,32 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/wire.h"
 
 namespace penstock::storage {
 namespace {
 
-constexpr char kMagic[8] = {'P', 'S', 'C', 'U', 'R', '1', '\r', '\n'};
+constexpr char kCursorsMagic[8] = {'P', 'S', 'C', 'U', 'R', '1', '\r', '\n'};
 constexpr size_t kHead = 8 + 8 + 4;  // Magic, generation, count.
-
-template <typename T>
-T Load(const uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-template <typename T>
-void Store(T value, Bytes& out) {
-  const auto* raw = reinterpret_cast<const uint8_t*>(&value);
-  out.insert(out.end(), raw, raw + sizeof value);
-}
-
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  error.error().Where(path);
-  return error;
-}
 
 }  // namespace
 
 Result<Bytes> EncodeCursorSlot(uint64_t generation, const CursorMap& cursors) {
   Bytes slot;
   slot.reserve(kCursorSlotBytes);
-  slot.insert(slot.end(), std::begin(kMagic), std::end(kMagic));
-  Store(generation, slot);
-  Store(static_cast<uint32_t>(cursors.size()), slot);
+  slot.insert(slot.end(), std::begin(kCursorsMagic), std::end(kCursorsMagic));
+  wire::Put(slot, generation);
+  wire::Put(slot, static_cast<uint32_t>(cursors.size()));
   for (const auto& [name, index] : cursors) {
     slot.push_back(static_cast<uint8_t>(name.size()));
     slot.insert(slot.end(), name.begin(), name.end());
-    Store(index, slot);
+    wire::Put(slot, index);
   }
   if (slot.size() + sizeof(uint32_t) > kCursorSlotBytes)
     return ResourceExhausted("too many log cursors: {} need {} bytes of {}", cursors.size(),
                              slot.size(), kCursorSlotBytes - sizeof(uint32_t));
   slot.resize(kCursorSlotBytes - sizeof(uint32_t));
-  Store(Crc32c(slot), slot);
+  wire::Put(slot, Crc32c(slot));
   return slot;
 }
 
@@ -65,12 +47,12 @@ Result<CursorSlot> DecodeCursorSlot(ByteView bytes) {
   if (bytes.size() != kCursorSlotBytes)
     return DataLoss("cursor slot has {} bytes, not {}", bytes.size(), kCursorSlotBytes);
   const ByteView body = bytes.first(kCursorSlotBytes - sizeof(uint32_t));
-  if (std::memcmp(body.data(), kMagic, sizeof kMagic) != 0)
+  if (std::memcmp(body.data(), kCursorsMagic, sizeof kCursorsMagic) != 0)
     return DataLoss("cursor slot without its magic");
-  if (Crc32c(body) != Load<uint32_t>(body.data() + body.size()))
+  if (Crc32c(body) != wire::Load<uint32_t>(body.data() + body.size()))
     return DataLoss("cursor slot damaged: checksum differs");
-  CursorSlot slot{.generation = Load<uint64_t>(body.data() + 8), .cursors = {}};
-  const auto count = Load<uint32_t>(body.data() + 16);
+  CursorSlot slot{.generation = wire::Load<uint64_t>(body.data() + 8), .cursors = {}};
+  const auto count = wire::Load<uint32_t>(body.data() + 16);
   size_t at = kHead;
   for (uint32_t i = 0; i < count; ++i) {
     if (at >= body.size()) return DataLoss("cursor slot ends inside entry {} of {}", i, count);
@@ -79,7 +61,7 @@ Result<CursorSlot> DecodeCursorSlot(ByteView bytes) {
       return DataLoss("cursor slot ends inside entry {} of {}", i, count);
     const std::string name(AsText(body.subspan(at, length)));
     at += length;
-    slot.cursors[name] = Load<uint64_t>(body.data() + at);
+    slot.cursors[name] = wire::Load<uint64_t>(body.data() + at);
     at += sizeof(uint64_t);
   }
   return slot;
@@ -87,12 +69,12 @@ Result<CursorSlot> DecodeCursorSlot(ByteView bytes) {
 
 Result<std::unique_ptr<LogCursors>> LogCursors::Open(const std::string& path, Disk& disk) {
   int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd < 0) return Failed(errno, "cannot open log cursors", path);
+  if (fd < 0) return FileError(errno, "cannot open log cursors", path);
   std::unique_ptr<LogCursors> cursors(new LogCursors(fd, disk));
 
   Bytes content(2 * kCursorSlotBytes);
   const ssize_t got = pread(fd, content.data(), content.size(), 0);
-  if (got < 0) return Failed(errno, "cannot read log cursors", path);
+  if (got < 0) return FileError(errno, "cannot read log cursors", path);
   const bool blank = std::all_of(content.begin(), content.end(), [](uint8_t b) { return b == 0; });
   bool found = false;
   for (size_t i = 0; i < 2 && static_cast<size_t>(got) == content.size(); ++i) {
@@ -108,15 +90,15 @@ Result<std::unique_ptr<LogCursors>> LogCursors::Open(const std::string& path, Di
     LogError("log cursors damaged, put aside as {}.damaged; consumers begin anew", path);
     Counter("penstock_log_cursors_damaged_total", "Cursor files in which no slot was whole.").Add();
     if (rename(path.c_str(), (path + ".damaged").c_str()) != 0)
-      return Failed(errno, "cannot put damaged log cursors aside", path);
+      return FileError(errno, "cannot put damaged log cursors aside", path);
     close(fd);
     cursors->fd_ = fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) return Failed(errno, "cannot create log cursors", path);
+    if (fd < 0) return FileError(errno, "cannot create log cursors", path);
   }
   const Bytes zeros(2 * kCursorSlotBytes);
   if (const int error = disk.Write(fd, zeros, 0))
-    return Failed(error, "cannot write log cursors", path);
-  if (const int error = disk.Sync(fd)) return Failed(error, "cannot sync log cursors", path);
+    return FileError(error, "cannot write log cursors", path);
+  if (const int error = disk.Sync(fd)) return FileError(error, "cannot sync log cursors", path);
   return cursors;
 }
 

@@ -19,30 +19,15 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/wire.h"
 
 namespace penstock::storage {
 namespace {
 
-static_assert(std::endian::native == std::endian::little,
-              "the log is written in little-endian order");
-
-constexpr char kMagic[8] = {'P', 'S', 'L', 'O', 'G', '1', '\r', '\n'};
+constexpr char kSegmentMagic[8] = {'P', 'S', 'L', 'O', 'G', '1', '\r', '\n'};
 constexpr size_t kReadAhead = 256 << 10;
 constexpr uint32_t kLengthMask = (1U << 28) - 1, kNeverBit = 1U << 30, kEvictedBit = 1U << 31;
 constexpr int kPriorityShift = 28;
-
-template <typename T>
-T Load(const uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
-template <typename T>
-void Store(T value, Bytes& out) {
-  const auto* raw = reinterpret_cast<const uint8_t*>(&value);
-  out.insert(out.end(), raw, raw + sizeof value);
-}
 
 bool AllZero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0; });
@@ -53,10 +38,10 @@ bool AllZero(ByteView bytes) {
 Bytes EncodeSegmentHeader(uint64_t first_index) {
   Bytes header;
   header.reserve(kSegmentHeaderBytes);
-  header.insert(header.end(), std::begin(kMagic), std::end(kMagic));
-  Store(first_index, header);
+  header.insert(header.end(), std::begin(kSegmentMagic), std::end(kSegmentMagic));
+  wire::Put(header, first_index);
   header.resize(kSegmentHeaderBytes - sizeof(uint32_t));
-  Store(Crc32c(header), header);
+  wire::Put(header, Crc32c(header));
   return header;
 }
 
@@ -64,11 +49,12 @@ Status CheckSegmentHeader(ByteView header, uint64_t first_index) {
   if (header.size() < kSegmentHeaderBytes)
     return DataLoss("segment header torn: {} of {} bytes", header.size(), kSegmentHeaderBytes);
   const size_t covered = kSegmentHeaderBytes - sizeof(uint32_t);
-  if (std::memcmp(header.data(), kMagic, sizeof kMagic) != 0)
-    return DataLoss("not a log segment: it begins with {}", ToHex(header.first(sizeof kMagic)));
-  if (Crc32c(header.first(covered)) != Load<uint32_t>(header.data() + covered))
+  if (std::memcmp(header.data(), kSegmentMagic, sizeof kSegmentMagic) != 0)
+    return DataLoss("not a log segment: it begins with {}",
+                    ToHex(header.first(sizeof kSegmentMagic)));
+  if (Crc32c(header.first(covered)) != wire::Load<uint32_t>(header.data() + covered))
     return DataLoss("segment header damaged: checksum differs");
-  const auto stored = Load<uint64_t>(header.data() + sizeof kMagic);
+  const auto stored = wire::Load<uint64_t>(header.data() + sizeof kSegmentMagic);
   if (stored != first_index)
     return DataLoss("segment header says first record {}, the file name says {}", stored,
                     first_index);
@@ -79,10 +65,10 @@ namespace {
 
 void Encode(uint64_t index, uint32_t unsynced, uint32_t length_word, ByteView payload, Bytes& out) {
   const size_t start = out.size();
-  Store(uint32_t{0}, out);
-  Store(length_word, out);
-  Store(index, out);
-  Store(unsynced, out);
+  wire::Put(out, uint32_t{0});
+  wire::Put(out, length_word);
+  wire::Put(out, index);
+  wire::Put(out, unsynced);
   out.insert(out.end(), payload.begin(), payload.end());
   const uint32_t crc = Crc32c(ByteView(out).subspan(start + sizeof(uint32_t)));
   std::memcpy(out.data() + start, &crc, sizeof crc);
@@ -126,20 +112,20 @@ Result<ByteView> SegmentScanner::Window(size_t size) {
 Result<std::optional<ScannedRecord>> SegmentScanner::TryHere() {
   ASSIGN_OR_RETURN(const ByteView header, Window(kRecordHeaderBytes));
   if (header.size() < kRecordHeaderBytes) return std::nullopt;
-  const auto length_word = Load<uint32_t>(header.data() + 4);
+  const auto length_word = wire::Load<uint32_t>(header.data() + 4);
   const uint32_t length = length_word & kLengthMask;
   const auto priority = static_cast<LogPriority>(length_word >> kPriorityShift & 3);
   const bool evicted = (length_word & kEvictedBit) != 0;
   if ((length_word & kNeverBit) != 0 || priority > LogPriority::kHigh ||
       (evicted && length_word != kEvictedBit))
     return std::nullopt;
-  const auto index = Load<uint64_t>(header.data() + 8);
+  const auto index = wire::Load<uint64_t>(header.data() + 8);
   if (length > kRecordBytesMax || index < next_index_ || index >= end_index_) return std::nullopt;
   ASSIGN_OR_RETURN(const ByteView record, Window(kRecordHeaderBytes + length));
   if (record.size() < kRecordHeaderBytes + length) return std::nullopt;
-  if (Crc32c(record.subspan(4)) != Load<uint32_t>(record.data())) return std::nullopt;
+  if (Crc32c(record.subspan(4)) != wire::Load<uint32_t>(record.data())) return std::nullopt;
   return ScannedRecord{.index = index,
-                       .unsynced = Load<uint32_t>(record.data() + 16),
+                       .unsynced = wire::Load<uint32_t>(record.data() + 16),
                        .offset = offset_,
                        .end = offset_ + record.size(),
                        .priority = priority,

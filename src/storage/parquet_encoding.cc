@@ -9,20 +9,13 @@
 #include <bit>
 #include <cstring>
 
+#include "base/wire.h"
+
 namespace penstock::storage {
 namespace {
 
 constexpr size_t kShortestRun = 16;  // Equal values worth a run of their own.
 constexpr size_t kDeltaBlock = 128, kMiniBlocks = 4, kMiniBlock = kDeltaBlock / kMiniBlocks;
-
-void PutVarint(uint64_t value, Bytes& out) {
-  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<uint8_t>(value | 0x80));
-  out.push_back(static_cast<uint8_t>(value));
-}
-
-uint64_t ZigZag(int64_t value) {
-  return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-}
 
 bool TakeVarint(ByteView& bytes, uint64_t& value) {
   value = 0;
@@ -87,7 +80,7 @@ void EncodeHybrid(std::span<const uint32_t> values, int bit_width, Bytes& out) {
   const auto put_literals = [&](size_t end) {
     if (end == literal_begin) return;
     const size_t groups = (end - literal_begin + 7) / 8;
-    PutVarint((groups << 1) | 1, out);
+    wire::PutVarint(out, (groups << 1) | 1);
     const size_t whole = (end - literal_begin) / 8 * 8;
     Pack(values.data() + literal_begin, whole, bit_width, out);
     if (whole == end - literal_begin) return;
@@ -101,7 +94,7 @@ void EncodeHybrid(std::span<const uint32_t> values, int bit_width, Bytes& out) {
     while (same < values.size() && values[same] == values[at]) ++same;
     if (same - at >= kShortestRun) {
       put_literals(at);
-      PutVarint((same - at) << 1, out);
+      wire::PutVarint(out, (same - at) << 1);
       for (size_t i = 0; i < value_bytes; ++i)
         out.push_back(static_cast<uint8_t>(values[at] >> (8 * i)));
       literal_begin = at = same;
@@ -114,10 +107,10 @@ void EncodeHybrid(std::span<const uint32_t> values, int bit_width, Bytes& out) {
 }
 
 void EncodeDelta(std::span<const int64_t> values, Bytes& out) {
-  PutVarint(kDeltaBlock, out);
-  PutVarint(kMiniBlocks, out);
-  PutVarint(values.size(), out);
-  PutVarint(ZigZag(values.empty() ? 0 : values[0]), out);
+  wire::PutVarint(out, kDeltaBlock);
+  wire::PutVarint(out, kMiniBlocks);
+  wire::PutVarint(out, values.size());
+  wire::PutVarint(out, wire::ZigZag(values.empty() ? 0 : values[0]));
   uint64_t deltas[kDeltaBlock];
   for (size_t at = 1; at < values.size(); at += kDeltaBlock) {
     const size_t count = std::min(kDeltaBlock, values.size() - at);
@@ -132,7 +125,7 @@ void EncodeDelta(std::span<const int64_t> values, Bytes& out) {
     if (low < 0 && low > INT64_MIN / 2)
       low = -static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(-low)));
     std::fill(deltas + count, deltas + kDeltaBlock, static_cast<uint64_t>(low));
-    PutVarint(ZigZag(low), out);
+    wire::PutVarint(out, wire::ZigZag(low));
     const size_t widths = out.size();
     out.resize(widths + kMiniBlocks);
     for (size_t mini = 0; mini * kMiniBlock < count; ++mini) {

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ParquetColumn kColumns[] = {
+constexpr ParquetColumn kRowColumns[] = {
     {"point", ParquetKind::kText},       {"time", ParquetKind::kTime},
     {"ingest_time", ParquetKind::kTime}, {"value", ParquetKind::kDouble},
     {"quality", ParquetKind::kUint32},   {"sequence", ParquetKind::kInt64, false, true},
@@ -59,7 +59,7 @@ class NewFile {
 
 }  // namespace
 
-std::span<const ParquetColumn> RowColumns() { return kColumns; }
+std::span<const ParquetColumn> RowColumns() { return kRowColumns; }
 
 namespace {
 
@@ -98,7 +98,7 @@ std::function<std::string(double)> ParquetHistory::TextsOf(std::string_view path
 
 // Rows alone, for others to read.
 Status ParquetHistory::WriteRows(RowSource& rows, const std::string& path) {
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kColumns));
+  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kRowColumns));
   while (true) {
     ASSIGN_OR_RETURN(const auto run, rows.Next());
     if (!run) return writer->Finish();
@@ -123,7 +123,7 @@ Status ParquetHistory::WriteFile(RowSource& rows, HistoryFile& file, HistoryRoll
   file.rows = 0;
   file.first_sequence = UINT64_MAX;
   file.last_sequence = 0;
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kColumns));
+  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kRowColumns));
   std::string text_path;  // The point whose rows come, and how its texts are found.
   std::function<std::string(double)> text_of;
   while (true) {

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "storage/disk.h"
 #include "storage/parquet_thrift.h"
 
 namespace penstock::storage {
@@ -23,12 +24,6 @@ namespace {
 constexpr size_t kFooterBytesMax = 256 << 20;
 constexpr size_t kPagePlainMax = 64 << 20;
 constexpr uint64_t kGroupRowsMax = 1 << 24;
-
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  error.error().Where(path);
-  return error;
-}
 
 class Descriptor {
  public:
@@ -48,7 +43,7 @@ Status ReadAt(int fd, uint64_t offset, std::span<uint8_t> into, const std::strin
   while (!into.empty()) {
     const ssize_t got = pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Failed(errno, "cannot read", path);
+    if (got < 0) return FileError(errno, "cannot read", path);
     if (got == 0) return DataLoss("{}: ends at byte {}", path, offset);
     into = into.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
@@ -216,7 +211,7 @@ Result<ParquetFilePointer> ParquetFile::Open(const std::string& path,
                                              std::span<const ParquetColumn> schema) {
   const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
-  if (fd.get() < 0 || fstat(fd.get(), &info) != 0) return Failed(errno, "cannot open", path);
+  if (fd.get() < 0 || fstat(fd.get(), &info) != 0) return FileError(errno, "cannot open", path);
   const auto size = static_cast<uint64_t>(info.st_size);
   uint8_t tail[8];
   if (size < 12) return DataLoss("{}: too short for a Parquet file", path);
@@ -303,7 +298,7 @@ Result<ParquetColumnReader> ParquetColumnReader::Load(const ParquetFile& file, s
   const ParquetFile::Group& meta = file.groups()[group];
   const ParquetFile::Chunk& chunk = meta.chunks[column];
   const Descriptor fd(open(file.path().c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return Failed(errno, "cannot open", file.path());
+  if (fd.get() < 0) return FileError(errno, "cannot open", file.path());
   Bytes bytes(chunk.bytes);
   TRY(ReadAt(fd.get(), chunk.offset, bytes, file.path()));
   auto reader =

@@ -4,11 +4,6 @@
 
 namespace penstock::storage {
 
-void ThriftWriter::Varint(uint64_t value) {
-  for (; value >= 0x80; value >>= 7) Byte(static_cast<uint8_t>(value | 0x80));
-  Byte(static_cast<uint8_t>(value));
-}
-
 void ThriftWriter::Field(int16_t field, ThriftType type) {
   int16_t& last = last_[depth_ - 1];
   CHECK(field > last && field - last < 16);
@@ -19,7 +14,7 @@ void ThriftWriter::Field(int16_t field, ThriftType type) {
 void ThriftWriter::Integer(int16_t field, int64_t value, ThriftType type) {
   Field(field, type);
   if (type == ThriftType::kByte) return Byte(static_cast<uint8_t>(value));
-  Varint(ZigZag(value));
+  Varint(wire::ZigZag(value));
 }
 
 void ThriftWriter::Bool(int16_t field, bool value) {

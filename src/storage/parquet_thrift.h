@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/wire.h"
 
 namespace penstock::storage {
 
@@ -42,17 +43,14 @@ class ThriftWriter {
   // A list: its elements follow by AddInteger, AddText, or BeginElement ...
   // EndStruct.
   void BeginList(int16_t field, ThriftType element, size_t size);
-  void AddInteger(int64_t value) { Varint(ZigZag(value)); }
+  void AddInteger(int64_t value) { Varint(wire::ZigZag(value)); }
   void AddText(std::string_view value);
   void BeginElement();
   // The outermost struct.
   void BeginRoot() { BeginElement(); }
 
  private:
-  static uint64_t ZigZag(int64_t value) {
-    return (static_cast<uint64_t>(value) << 1) ^ static_cast<uint64_t>(value >> 63);
-  }
-  void Varint(uint64_t value);
+  void Varint(uint64_t value) { wire::PutVarint(out_, value); }
   void Field(int16_t field, ThriftType type);
   void Byte(uint8_t byte) { out_.push_back(byte); }
 

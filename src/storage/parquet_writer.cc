@@ -12,16 +12,11 @@
 
 #include "base/check.h"
 #include "base/version.h"
+#include "storage/disk.h"
 #include "storage/parquet_thrift.h"
 
 namespace penstock::storage {
 namespace {
-
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  error.error().Where(path);
-  return error;
-}
 
 int64_t TypeOf(ParquetKind kind) {
   switch (kind) {
@@ -111,7 +106,7 @@ Result<std::unique_ptr<ParquetWriter>> ParquetWriter::Create(const std::string& 
                                                              const ParquetOptions& options) {
   CHECK(!columns.empty() && columns[0].kind == ParquetKind::kText && !columns[0].optional);
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return Failed(errno, "cannot create", path);
+  if (fd < 0) return FileError(errno, "cannot create", path);
   std::unique_ptr<ParquetWriter> writer(new ParquetWriter(fd, path, columns, options));
   TRY(writer->Put(AsBytes(parquet::kMagic)));
   return writer;
@@ -137,7 +132,7 @@ Status ParquetWriter::Put(ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return Failed(written == 0 ? EIO : errno, "cannot write", path_);
+    if (written <= 0) return FileError(written == 0 ? EIO : errno, "cannot write", path_);
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
   return {};
@@ -242,8 +237,8 @@ Status ParquetWriter::Finish() {
   for (int byte = 0; byte < 4; ++byte) footer.push_back(static_cast<uint8_t>(size >> (8 * byte)));
   footer.insert(footer.end(), parquet::kMagic.begin(), parquet::kMagic.end());
   TRY(Put(footer));
-  if (fsync(fd_) != 0) return Failed(errno, "cannot sync", path_);
-  if (close(std::exchange(fd_, -1)) != 0) return Failed(errno, "cannot close", path_);
+  if (fsync(fd_) != 0) return FileError(errno, "cannot sync", path_);
+  if (close(std::exchange(fd_, -1)) != 0) return FileError(errno, "cannot close", path_);
   finished_ = true;
   return {};
 }

@@ -20,7 +20,7 @@ namespace penstock::storage {
 namespace {
 
 constexpr size_t kPreparedMax = 256;
-constexpr size_t kRowsMax = 5'000'000;
+constexpr size_t kPostgresRowsMax = 5'000'000;
 // pg_type.dat's object ids.
 constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25,
               kFloat4 = 700, kFloat8 = 701, kNumeric = 1700;
@@ -123,8 +123,8 @@ Result<PostgresAnswer> AnswerOf(const PGresult* result, std::string_view sql) {
   const std::string_view changed = PQcmdTuples(const_cast<PGresult*>(result));
   (void)std::from_chars(changed.data(), changed.data() + changed.size(), answer.changed);
   const int rows = PQntuples(result), columns = PQnfields(result);
-  if (static_cast<size_t>(rows) > kRowsMax)
-    return ResourceExhausted("more than {} rows: \"{}\"", kRowsMax, sql.substr(0, 200));
+  if (static_cast<size_t>(rows) > kPostgresRowsMax)
+    return ResourceExhausted("more than {} rows: \"{}\"", kPostgresRowsMax, sql.substr(0, 200));
   answer.rows.reserve(static_cast<size_t>(rows));
   for (int row = 0; row < rows; ++row) {
     std::vector<SqlValue> values;

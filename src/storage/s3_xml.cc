@@ -45,8 +45,8 @@ Result<std::string> Unescape(std::string_view text) {
 }
 
 // Calls `on_end` at the end of each element with its path ("/Error/Code") and its own text.
-Status Walk(std::string_view xml,
-            const std::function<Status(std::string_view path, std::string_view text)>& on_end) {
+Status WalkXml(std::string_view xml,
+               const std::function<Status(std::string_view path, std::string_view text)>& on_end) {
   if (xml.size() > kBytesMax) return DataLoss("answer larger than {} bytes", kBytesMax);
   std::string path;
   std::vector<size_t> starts;
@@ -102,7 +102,7 @@ Result<BlobPage> ParseS3List(std::string_view xml) {
   BlobPage page;
   BlobInfo item;
   bool cut = false, listed = false;
-  TRY(Walk(xml, [&](std::string_view path, std::string_view text) -> Status {
+  TRY(WalkXml(xml, [&](std::string_view path, std::string_view text) -> Status {
     if (path == "/ListBucketResult/IsTruncated") cut = text == "true";
     if (path == "/ListBucketResult") listed = true;
     if (path == "/ListBucketResult/Contents/Key") item.key = text;
@@ -128,7 +128,7 @@ Result<BlobPage> ParseS3List(std::string_view xml) {
 
 Result<std::string> ParseS3UploadId(std::string_view xml) {
   std::string id;
-  TRY(Walk(xml, [&](std::string_view path, std::string_view text) -> Status {
+  TRY(WalkXml(xml, [&](std::string_view path, std::string_view text) -> Status {
     if (path == "/InitiateMultipartUploadResult/UploadId") id = text;
     return {};
   }));
@@ -138,7 +138,7 @@ Result<std::string> ParseS3UploadId(std::string_view xml) {
 
 S3ErrorAnswer ParseS3Error(std::string_view xml) {
   S3ErrorAnswer answer;
-  const Status walked = Walk(xml, [&](std::string_view path, std::string_view text) -> Status {
+  const Status walked = WalkXml(xml, [&](std::string_view path, std::string_view text) -> Status {
     if (path == "/Error/Code") answer.code = text;
     if (path == "/Error/Message") answer.message = text;
     return {};
