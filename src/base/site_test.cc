@@ -50,7 +50,7 @@ TEST(SiteTest, OpensToTheWorldWithTls) {
   EXPECT_EQ(settings.uplink.bits_per_second, 20'000'000U);
   EXPECT_FALSE(settings.uplink.evict);
   EXPECT_EQ(Read("tls: {mode: maybe}").error().pointer, "/tls/mode");
-  EXPECT_EQ(Read("tls: {mode: files}").error().pointer, "/tls/certificate");
+  EXPECT_EQ(Read("tls: {mode: files}").error().pointer, "/tls");
   EXPECT_EQ(Read("hub: http://hub").error().pointer, "/hub");
   EXPECT_EQ(Read("uplink: {bandwidth: fast}").error().pointer, "/uplink/bandwidth");
   EXPECT_EQ(Read("uplink: {backfill-share: 1}").error().pointer, "/uplink/backfill-share");
