@@ -1,5 +1,8 @@
 #include "product_flow.h"
 
+#include <algorithm>
+#include <map>
+
 #include "base/log.h"
 
 namespace penstock {
@@ -52,8 +55,16 @@ storage::HistoryRetention ProductFlow::RetentionAt(Time now) const {
 }
 
 Status ProductFlow::Deleted(const std::vector<storage::HistoryDeletion>& gone) {
-  for (const storage::HistoryDeletion& deletion : gone) {
-    if (deletion.level != "raw" || deletion.rows == 0) continue;
+  std::map<std::string, storage::HistoryDeletion> by_product;  // Days of one are told together.
+  for (const storage::HistoryDeletion& part : gone) {
+    if (part.level != "raw" || part.rows == 0) continue;
+    const auto [at, is_new] = by_product.try_emplace(part.product, part);
+    if (is_new) continue;
+    at->second.rows += part.rows;
+    at->second.first = std::min(at->second.first, part.first);
+    at->second.last = std::max(at->second.last, part.last);
+  }
+  for (const auto& [name, deletion] : by_product) {
     const Time until = std::chrono::floor<std::chrono::days>(deletion.last) + std::chrono::days(1);
     const Time now = parts_.clock.Now();
     TRY(parts_.records.Transaction([&]() -> Status {
