@@ -482,6 +482,7 @@ Result<std::string> Node::MachineToken(const std::string& name, trust::Role role
 std::string Node::certificate_file() const { return parts_->edge_hub->certificate_file(); }
 
 const api::Services& Node::services() const { return *parts_->services; }
+const api::App& Node::app() const { return *parts_->app; }
 LineageFlow& Node::lineage() { return *parts_->lineage; }
 
 }  // namespace penstock

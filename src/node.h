@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "api/app.h"
 #include "api/services.h"
 #include "base/clock.h"
 #include "base/site.h"
@@ -43,6 +44,8 @@ class Node {
   // Of the TLS listener, for clients on this machine; "" without TLS.
   std::string certificate_file() const;
   const api::Services& services() const;
+  // What answers its people and programs; also without a socket.
+  const api::App& app() const;
   LineageFlow& lineage();  // For work with a beginning and an end: a replay.
 
  private:

@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <future>
 
-#include "api/routes.h"
 #include "base/file.h"
 
 namespace penstock::stories {
@@ -60,29 +59,12 @@ Status World::Start() {
   options.clock = &clock_;
   options.listen = false;
   ASSIGN_OR_RETURN(node_, Node::Start(std::move(options)));
-  OpenDoor();
   return {};
 }
 
 void World::Stop() {
-  app_.reset();
-  router_.reset();
   tokens_.clear();
   node_.reset();
-}
-
-void World::OpenDoor() {
-  const api::Services& services = node_->services();
-  router_ = std::make_unique<api::Router>();
-  app_ = std::make_unique<api::App>(*router_, services.users, false);
-  api::AddPlantRoutes(*router_, services);
-  api::AddPointRoutes(*router_, services);
-  api::AddAlarmRoutes(*router_, services);
-  api::AddModelRoutes(*router_, services);
-  api::AddValueRoutes(*router_, services);
-  api::AddTrustRoutes(*router_, services);
-  api::AddIngestRoutes(*router_, services);
-  api::AddLiveRoutes(*router_, services);
 }
 
 void World::Housekeep() {
@@ -115,15 +97,16 @@ Result<Answer> World::Ask(const std::string& role, const std::string& method,
   }
   api::Request request = RequestOf(method, path, body);
   if (session != sessions_.end()) {
-    request.headers["cookie"] = app_->CookieName() + "=" + session->second;
+    request.headers["cookie"] = node_->app().CookieName() + "=" + session->second;
     request.headers["x-penstock-csrf"] = "1";
   } else {
     request.headers["authorization"] = "Bearer " + tokens_[role];
   }
   auto promise = std::make_shared<std::promise<api::Response>>();
   auto future = promise->get_future();
-  app_->Handle(std::move(request),
-               [promise](api::Response response) { promise->set_value(std::move(response)); });
+  node_->app().Handle(std::move(request), [promise](api::Response response) {
+    promise->set_value(std::move(response));
+  });
   if (future.wait_for(kPatience) != std::future_status::ready)
     return DeadlineExceeded("no answer to {} {}", method, path);
   const api::Response response = future.get();

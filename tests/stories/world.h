@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "api/app.h"
 #include "base/clock.h"
 #include "node.h"
 #include "storage/temporary_folder.h"
@@ -57,14 +56,10 @@ class World {
   Answer last_answer;  // Of the latest request of a step.
 
  private:
-  void OpenDoor();
-
   LogTape tape_;
   const storage::TemporaryFolder folder_;
   ManualClock clock_;
   std::unique_ptr<Node> node_;
-  std::unique_ptr<api::Router> router_;
-  std::unique_ptr<api::App> app_;
   std::map<std::string, std::string> tokens_;    // By role.
   std::map<std::string, std::string> sessions_;  // By person.
 };
