@@ -398,9 +398,10 @@ void Node::Parts::Housekeep() {
                  "device changes not stored: " + kept.error().ToString());
   // To look at thousands of files takes a percent of the time at most.
   if (const auto begin = std::chrono::steady_clock::now(); begin >= look_at_files) {
-    if (const bool beside = site_watch->Changed(); directory->Changed() || beside) Reload();
+    const bool beside = site_watch->Changed(), changed = directory->Changed() || beside;
     const auto took = std::chrono::steady_clock::now() - begin;
-    if (took > kLongLook) look_at_files = begin + 100 * took;
+    if (listen && took > kLongLook) look_at_files = begin + 100 * took;
+    if (changed) Reload();
   }
   edge_hub->Housekeep();
 }
