@@ -99,9 +99,18 @@ void ParquetChunk::AddText(const std::string_view* text, size_t rows) {
   rows_ += rows;
 }
 
+// Steps of one length, point after point: as differences they vanish, while the indexes of a
+// dictionary would rise through long stretches that zstd cannot shorten.
+bool ParquetChunk::IsRegular() const {
+  size_t breaks = 0;
+  for (size_t i = 2; i < numbers_.size(); ++i)
+    breaks += numbers_[i] - numbers_[i - 1] != numbers_[i - 1] - numbers_[i - 2] ? 1 : 0;
+  return breaks <= numbers_.size() / 128;
+}
+
 // Fills `distinct` and `index`. False when a dictionary would not pay.
 bool ParquetChunk::BuildDictionary(ParquetScratch& s) const {
-  if (column_.unique) return false;
+  if (column_.unique || (column_.kind == ParquetKind::kTime && IsRegular())) return false;
   const size_t rows = numbers_.size();
   const size_t distinct_max =
       std::min(kDictionaryMax, column_.kind == ParquetKind::kDouble ? rows / 2 : rows / 8) + 1;
@@ -160,7 +169,8 @@ void ParquetChunk::SortDictionary(ParquetScratch& s) {
   for (uint32_t& index : s.index) index = place[index];
 }
 
-ParquetChunkMeta ParquetChunk::Encode(ParquetScratch& scratch, Bytes& out) {
+ParquetChunkMeta ParquetChunk::Encode(size_t page_rows, ParquetScratch& scratch, Bytes& out) {
+  page_rows_ = page_rows;
   ParquetChunkMeta meta;
   meta.offset = out.size();
   meta.rows = rows_;

@@ -51,17 +51,17 @@ class ParquetScratch {
 
 class ParquetChunk {
  public:
-  ParquetChunk(const ParquetColumn& column, size_t page_rows)
-      : column_(column), page_rows_(page_rows) {}
+  explicit ParquetChunk(const ParquetColumn& column) : column_(column) {}
 
   void AddNumbers(const void* values, size_t rows);
   // The same text for all rows; null: none.
   void AddText(const std::string_view* text, size_t rows);
   size_t texts() const { return texts_.size(); }
   // Appends the encoded chunk to `out` and forgets the values.
-  ParquetChunkMeta Encode(ParquetScratch& scratch, Bytes& out);
+  ParquetChunkMeta Encode(size_t page_rows, ParquetScratch& scratch, Bytes& out);
 
  private:
+  bool IsRegular() const;
   bool BuildDictionary(ParquetScratch& scratch) const;
   static void SortDictionary(ParquetScratch& scratch);
   void EncodeText(ParquetScratch& scratch, Bytes& out, ParquetChunkMeta& meta);
@@ -74,7 +74,7 @@ class ParquetChunk {
   void SetBounds(std::span<const uint64_t> values, ParquetChunkMeta& meta) const;
 
   const ParquetColumn& column_;
-  const size_t page_rows_;
+  size_t page_rows_ = 0;
   std::vector<uint64_t> numbers_;  // Doubles by their bits.
   struct TextRun {
     uint32_t rows;

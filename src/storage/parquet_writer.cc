@@ -18,6 +18,8 @@
 namespace penstock::storage {
 namespace {
 
+constexpr size_t kRowsOfLongPoint = 2048, kPagesOfLongPoint = 4;
+
 int64_t TypeOf(ParquetKind kind) {
   switch (kind) {
     case ParquetKind::kText:
@@ -119,7 +121,7 @@ ParquetWriter::ParquetWriter(int fd, std::string path, std::span<const ParquetCo
       schema_(columns),
       options_(options),
       scratch_(options.zstd_level) {
-  for (const ParquetColumn& column : columns) columns_.emplace_back(column, options.page_rows);
+  for (const ParquetColumn& column : columns) columns_.emplace_back(column);
 }
 
 ParquetWriter::~ParquetWriter() {
@@ -168,9 +170,12 @@ Status ParquetWriter::WriteGroup() {
   if (group_rows_ == 0) return {};
   Group group{.offset = offset_, .rows = group_rows_};
   Bytes encoded;
+  // Long stretches of one point have what repeats far apart: larger pages bring it together.
+  const bool long_points = columns_[0].texts() * kRowsOfLongPoint <= group_rows_;
+  const size_t page_rows = options_.page_rows * (long_points ? kPagesOfLongPoint : 1);
   for (ParquetChunk& column : columns_) {
     encoded.clear();
-    ParquetChunkMeta meta = column.Encode(scratch_, encoded);
+    ParquetChunkMeta meta = column.Encode(page_rows, scratch_, encoded);
     meta.offset = offset_;
     TRY(Put(encoded));
     group.chunks.push_back(std::move(meta));
