@@ -98,7 +98,14 @@ Status PostgresRecords::Prepare(bool first) {
   if (!first) return {};
   return connection_.Execute(
       "CREATE TABLE IF NOT EXISTS schema_versions(room TEXT COLLATE \"C\" PRIMARY KEY,"
-      " version BIGINT NOT NULL)");
+      " version BIGINT NOT NULL);"
+      // The rooms' numbers are 64 bits wide, and a truth is a number to them.
+      "CREATE OR REPLACE FUNCTION substr(word text, begins bigint, length bigint) RETURNS text"
+      " LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.substr(word, begins::int, length::int)';"
+      "CREATE OR REPLACE FUNCTION add_truth(total bigint, one boolean) RETURNS bigint"
+      " LANGUAGE sql IMMUTABLE AS 'SELECT total + coalesce(one, false)::int';"
+      "CREATE OR REPLACE AGGREGATE sum(boolean)"
+      " (SFUNC = add_truth, STYPE = bigint, INITCOND = '0')");
 }
 
 Status PostgresRecords::TakeLock(bool first) {

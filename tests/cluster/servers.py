@@ -121,7 +121,7 @@ class Postgres(Server):
 
     def start(self):
         self.start_process([*self._as_user, self.programs() / "postgres", "-D", self.folder / "data", "-h", "127.0.0.1", "-p", self.port,
-                            "-k", self.folder, "-c", "max_connections=60", "-c", "shared_buffers=32MB"])
+                            "-k", self.folder, "-c", "max_connections=60", "-c", "shared_buffers=32MB", "-c", "fsync=off"])
         eventually(lambda: self.running() and self.ready(), 30, "PostgreSQL")
 
     def ready(self):
