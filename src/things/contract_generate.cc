@@ -135,6 +135,10 @@ std::map<std::string, std::pair<const Json*, std::string>> ByName(const Json& co
   return all;
 }
 
+std::string TextOf(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 // Values that the model has an opinion about; what only the file says is the person's own.
 void Differ(const Json& file, const Json& model, const std::string& pointer,
             std::vector<ContractUpdate::Difference>& out) {
@@ -142,11 +146,11 @@ void Differ(const Json& file, const Json& model, const std::string& pointer,
     if (key == "name") continue;
     const std::string below = pointer + "/" + EscapePointer(key);
     if (!file.contains(key))
-      out.push_back({below, "", value.dump()});
+      out.push_back({below, "", TextOf(value)});
     else if (value.is_object() && file[key].is_object())
       Differ(file[key], value, below, out);
     else if (file[key] != value)
-      out.push_back({below, file[key].dump(), value.dump()});
+      out.push_back({below, TextOf(file[key]), TextOf(value)});
   }
 }
 

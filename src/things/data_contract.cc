@@ -368,8 +368,25 @@ std::optional<Version3> ParseVersion3(std::string_view text) {
   return Version3{numbers[0], numbers[1], numbers[2]};
 }
 
+namespace {
+
+// YAML readers take any bytes; whoever writes the document down again does not.
+bool IsUtf8(const Json& document) {
+  try {
+    (void)document.dump();
+    return true;
+  } catch (const Json::exception&) {
+    return false;
+  }
+}
+
+}  // namespace
+
 ReadContract ReadDataContract(const Json& document, const std::string& file) {
-  return Reader(document, file).Read();
+  if (IsUtf8(document)) return Reader(document, file).Read();
+  Findings findings(file);
+  findings.Mistake("", "the text is not UTF-8", "save the file as UTF-8");
+  return {std::nullopt, findings.Take()};
 }
 
 ReadContract ReadDataContractFile(const std::string& path) {

@@ -147,6 +147,13 @@ TEST(DataContractTest, EveryMistakeHasItsPlaceAndFix) {
   }
 }
 
+TEST(DataContractTest, OtherThanUtf8IsRefused) {
+  const ReadContract read = ReadText(With("Centrifugal", "Cent\x8Frifugal"));
+  EXPECT_FALSE(read.contract);
+  ASSERT_EQ(read.findings.size(), 1U);
+  EXPECT_NE(read.findings[0].error.message.find("UTF-8"), std::string::npos);
+}
+
 TEST(DataContractTest, ARuleThatNobodyMeasuresIsADoubt) {
   const ReadContract read = ReadText(With("{type: text, description: Calibrated once a year.}",
                                           "{type: sql, query: SELECT 1, mustBe: 1}"));
