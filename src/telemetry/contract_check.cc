@@ -10,8 +10,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -75,9 +76,10 @@ std::optional<ContractRules::Breach> RuleBreach(const ContractField& field, doub
 ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contracts,
                              std::shared_ptr<const things::Snapshot> snapshot)
     : contracts_(std::move(contracts)), snapshot_(std::move(snapshot)) {
-  const Limit free{-kInfinity, kInfinity, 0, false, false};
+  const Limit free = LimitFor(-kInfinity, kInfinity, false, false);
   end_ = static_cast<uint32_t>(snapshot_->by_id.size());
   limits_.assign(end_ + size_t{1}, free);
+  field_of_.assign(end_ + size_t{1}, 0);
   fields_.emplace_back();
   for (uint32_t id = 0; id < end_; ++id) {
     if (snapshot_->by_id[id] == nullptr) continue;
@@ -86,27 +88,49 @@ ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contract
     const ContractField* field =
         contract == nullptr ? nullptr : contract->FindField(point.property);
     if (field == nullptr || field->type != point.type || field->unit != point.unit) continue;
-    Limit& limit = limits_[id];
-    limit.field = static_cast<uint32_t>(fields_.size());
+    field_of_[id] = static_cast<uint32_t>(fields_.size());
     fields_.push_back({field, &point, contract->reference()});
     if (point.type == ValueType::kString) continue;
-    const auto& range = field->range;
     const bool boolean = point.type == ValueType::kBoolean;
-    limit.low = boolean ? 0 : range.low_open ? std::nextafter(range.low, kInfinity) : range.low;
-    limit.high = boolean           ? 1
-                 : range.high_open ? std::nextafter(range.high, -kInfinity)
-                                   : range.high;
-    limit.whole = boolean || point.type == ValueType::kInteger;
-    limit.closer = range.step > 0 || HasSampleRules(*field);
+    limits_[id] = LimitFor(boolean ? 0 : field->range.low, boolean ? 1 : field->range.high,
+                           boolean || point.type == ValueType::kInteger,
+                           field->range.low_open || field->range.high_open ||
+                               field->range.step > 0 || HasSampleRules(*field));
   }
 }
 
+ContractRules::Limit ContractRules::LimitFor(double low, double high, bool whole, bool closer) {
+  constexpr float kEnd = std::numeric_limits<float>::infinity();
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  const auto odd = [](float value) { return (std::bit_cast<uint32_t>(value) & 1) != 0; };
+  if (closer) return {kEnd, -kEnd};
+  // Values beyond what a float holds are suspects, too, unless there is no bound at all.
+  Limit limit{static_cast<float>(std::clamp(low, -kLargest, kLargest)),
+              static_cast<float>(std::clamp(high, -kLargest, kLargest))};
+  if (static_cast<double>(limit.low) < low) limit.low = std::nextafter(limit.low, kEnd);
+  if (static_cast<double>(limit.high) > high) limit.high = std::nextafter(limit.high, -kEnd);
+  if (!whole && low == -kInfinity) limit.low = -kEnd;
+  if (high == kInfinity) limit.high = kEnd;
+  // Outward where no whole number lies between, so that 0 of 0..1 is no suspect.
+  if (odd(limit.low) != whole)
+    limit.low = std::nextafter(limit.low, whole && std::abs(low) < (1 << 23) ? -kEnd : kEnd);
+  return limit;
+}
+
+inline bool ContractRules::Suspect(Limit limit, double value) {
+  const bool inside =
+      (value >= static_cast<double>(limit.low)) & (value <= static_cast<double>(limit.high));
+  if ((std::bit_cast<uint32_t>(limit.low) & 1) != 0) [[unlikely]]
+    return !inside || std::nearbyint(value) != value;
+  return !inside;
+}
+
 const std::string& ContractRules::ContractOf(PointId point) const {
-  return fields_[LimitOf(point).field].contract;
+  return FieldOf(point).contract;
 }
 
 std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double value) const {
-  const Field& entry = fields_[LimitOf(point).field];
+  const Field& entry = FieldOf(point);
   if (entry.field == nullptr || entry.point->type == ValueType::kString) return std::nullopt;
   const ContractField& field = *entry.field;
   const ValueType type = entry.point->type;
@@ -160,8 +184,7 @@ void ContractCheck::Switch(uint64_t next_sequence) {
 void ContractCheck::Check(Batch& batch, uint64_t next_sequence, std::vector<PointId>& taken) {
   if (changed_.load(std::memory_order_acquire)) Switch(next_sequence);
   if (rules_ == nullptr || batch.empty()) return;
-  Find(batch);
-  if (suspects_ == 0) return;
+  if (CountSuspects(batch) == 0) return;
   const std::vector<Violation> violations = Collect(batch);
   if (violations.empty()) return;
   if (const Status kept = sink_.Keep(violations); !kept) {
@@ -184,29 +207,26 @@ void ContractCheck::MarkInstead(Batch& batch) const {
       .Add(marked);
 }
 
-// Marks rows that may be wrong in out_ and counts them.
-void ContractCheck::Find(const Batch& batch) {
-  const size_t rows = batch.size();
-  if (out_.size() < rows) out_.resize(rows);
+// Of the rows that may be wrong.
+size_t ContractCheck::CountSuspects(const Batch& batch) const {
   const ContractRules::Limit* limits = rules_->limits_.data();
   const uint32_t end = rules_->end_;
   const PointId* point = batch.point.data();
   const double* value = batch.value.data();
-  uint8_t* out = out_.data();
   size_t suspects = 0;
-  for (size_t i = 0; i < rows; ++i) {
-    const ContractRules::Limit& limit = limits[std::min(point[i].value, end)];
-    const bool inside = (value[i] >= limit.low) & (value[i] <= limit.high);
-    const bool broken = limit.whole & !(std::nearbyint(value[i]) == value[i]);
-    const bool suspect = !inside | broken | limit.closer;
-    out[i] = static_cast<uint8_t>(suspect);
-    suspects += static_cast<size_t>(suspect);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    suspects += static_cast<size_t>(
+        ContractRules::Suspect(limits[std::min(point[i].value, end)], value[i]));
   }
-  suspects_ = suspects;
+  return suspects;
 }
 
-// Judges the suspects; out_ then says which rows go.
+// Judges the suspects exactly; out_ then says which rows go.
 std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
+  out_.assign(batch.size(), 0);
+  const auto suspect = [this](PointId id, double value) {
+    return ContractRules::Suspect(rules_->limits_[std::min(id.value, rules_->end_)], value);
+  };
   std::vector<Violation> violations;
   const auto add_rows = [&](Batch& rows, size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i)
@@ -215,13 +235,13 @@ std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
   };
   size_t last_end = 0;  // Of the rows of the last violation.
   for (size_t begin = 0; begin < batch.size();) {
-    const auto& entry = rules_->fields_[rules_->LimitOf(batch.point[begin]).field];
+    const auto& entry = rules_->FieldOf(batch.point[begin]);
     const bool burst = entry.point != nullptr && entry.point->type == ValueType::kWaveform;
     const size_t end = burst ? BurstEnd(batch, begin, entry.point->sample_rate_hz) : begin + 1;
     std::optional<ContractRules::Breach> breach;
     size_t at = begin;
     for (; at < end && !breach; ++at)
-      if (out_[at] != 0 && Promised(batch.quality[at]))
+      if (Promised(batch.quality[at]) && suspect(batch.point[at], batch.value[at]))
         breach = rules_->Judge(batch.point[at], batch.value[at]);
     std::fill(out_.begin() + static_cast<ptrdiff_t>(begin),
               out_.begin() + static_cast<ptrdiff_t>(end), static_cast<uint8_t>(breach ? 1 : 0));
