@@ -6,12 +6,6 @@
 #include "base/log.h"
 
 namespace penstock {
-namespace {
-
-constexpr Duration kKeepMinutes = std::chrono::days(730);
-
-}  // namespace
-
 Result<std::unique_ptr<ProductFlow>> ProductFlow::Open(Parts parts) {
   std::unique_ptr<ProductFlow> flow(new ProductFlow(std::move(parts)));
   const Parts& p = flow->parts_;
@@ -44,9 +38,10 @@ void ProductFlow::Attach(telemetry::Pipeline& pipeline) {
 void ProductFlow::Close() { feed_.Close(); }
 
 storage::HistoryRetention ProductFlow::RetentionAt(Time now) const {
-  storage::HistoryRetention rules{
-      .raw = now - parts_.settings.retain_raw,
-      .minutes = now - std::max(kKeepMinutes, parts_.settings.retain_raw)};
+  const Settings& keep = parts_.settings;
+  storage::HistoryRetention rules{.raw = now - keep.retain_raw,
+                                  .minutes = now - std::max(keep.retain_minutes, keep.retain_raw),
+                                  .hours = now - std::max(keep.retain_hours, keep.retain_raw)};
   const auto list = products_->List();
   for (const things::DataProduct& product : *list)
     if (product.retention != parts_.settings.retain_raw)

@@ -241,8 +241,10 @@ Result<Settings> SettingsFromJson(const Json& document) {
   TRY(ReadUplink(document, &settings.uplink));
   if (document.contains("retain")) {
     const Json& retain = document["retain"];
-    TRY(CheckKeys(retain, {"raw", "decisions"}, "/retain"));
+    TRY(CheckKeys(retain, {"raw", "rollup-1m", "rollup-1h", "decisions"}, "/retain"));
     TRY(ReadDurationAt(retain, "raw", "/retain", &settings.retain_raw));
+    TRY(ReadDurationAt(retain, "rollup-1m", "/retain", &settings.retain_minutes));
+    TRY(ReadDurationAt(retain, "rollup-1h", "/retain", &settings.retain_hours));
     TRY(ReadDurationAt(retain, "decisions", "/retain", &settings.retain_decisions));
   }
   TRY(ReadCluster(document, &settings.cluster));

@@ -58,6 +58,8 @@ struct Settings {
   UplinkSettings uplink;
   ClusterSettings cluster;
   Duration retain_raw = std::chrono::days(90);
+  Duration retain_minutes = std::chrono::days(730);  // Rollups of 1 min; not less than raw.
+  Duration retain_hours = std::chrono::days(3650);   // Rollups of 1 h.
   Duration retain_decisions = std::chrono::days(730);
   uint64_t log_bytes_max = 1ULL << 30;
   uint64_t history_bytes_max = 20ULL << 30;

@@ -28,6 +28,7 @@ TEST(SiteTest, ReadsWhatPeopleWrite) {
 TEST(SiteTest, NamesThePlaceOfAMistake) {
   EXPECT_EQ(Read("listen: {http: nowhere}").error().pointer, "/listen/http");
   EXPECT_EQ(Read("retain: {raw: long}").error().pointer, "/retain/raw");
+  EXPECT_EQ(Read("retain: {rollup-1m: 1y}").value().retain_minutes, std::chrono::days(365));
   EXPECT_EQ(Read("notify: [{role: x, via: pigeon}]").error().pointer, "/notify/0/via");
   EXPECT_EQ(Read("lisen: {}").error().fix, "did you mean \"listen\"?");
 }

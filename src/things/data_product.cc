@@ -159,6 +159,8 @@ DataProduct Finish(const std::string& name, Gathered&& gathered, const Snapshot&
   for (auto& [key, entry] : gathered.fields) {
     if (entry.contract != nullptr) LayOver(*entry.contract, entry.field);
     MakeStricter(product.classification, entry.field.classification);
+    for (const std::string& point : entry.field.points)
+      product.field_of_point.emplace(point, product.fields.size());
     product.fields.push_back(std::move(entry.field));
   }
   if (gathered.contracts.empty() && StrictnessOf(product.classification) >= 2)
@@ -175,10 +177,8 @@ size_t DataProduct::points() const {
 }
 
 const ProductField* DataProduct::FieldOf(std::string_view point) const {
-  const auto found = std::find_if(fields.begin(), fields.end(), [&](const ProductField& field) {
-    return std::find(field.points.begin(), field.points.end(), point) != field.points.end();
-  });
-  return found == fields.end() ? nullptr : &*found;
+  const auto found = field_of_point.find(std::string(point));
+  return found == field_of_point.end() ? nullptr : &fields[found->second];
 }
 
 int StrictnessOf(std::string_view classification) {

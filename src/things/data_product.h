@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -45,6 +46,7 @@ struct DataProduct {
   Duration freshness{0};             // The tightest that is promised; 0: nothing promised.
   std::vector<ProductField> fields;  // By kind and name.
   std::vector<std::string> things;   // By name.
+  std::unordered_map<std::string, size_t> field_of_point;  // Path -> index of `fields`.
 
   size_t points() const;
   const ProductField* FieldOf(std::string_view point) const;  // By a point's path.

@@ -11,8 +11,8 @@ namespace {
 
 constexpr double kCompleteness = 95, kBadShare = 2;  // Percent.
 constexpr Duration kNewestAge = std::chrono::minutes(15);
-constexpr double kPrecision = 0.6;  // Lower end of the interval.
-constexpr double kVerdicts = 80;    // Percent of the alarms that are old enough.
+constexpr double kPrecisionMin = 0.6;  // Lower end of the interval.
+constexpr double kVerdicts = 80;       // Percent of the alarms that are old enough.
 constexpr Duration kTimeToAnswer = std::chrono::hours(1);
 
 double Days(Duration duration) { return ToSeconds(duration) / 86'400; }
@@ -242,7 +242,7 @@ void Model(const GateContext& c, Check& check) {
 
 void Precision(const GateContext& c, Check& check) {
   check.query = KpiQuery(c);
-  check.limit = kPrecision;
+  check.limit = kPrecisionMin;
   const auto kpi = c.kpis.ComputeOne("alarm_precision", c.use.asset);
   if (!kpi || !kpi->value) {
     check.text = kpi ? kpi->reason : kpi.error().message;
@@ -250,7 +250,7 @@ void Precision(const GateContext& c, Check& check) {
     return;
   }
   check.value = kpi->low;
-  check.ok = *kpi->low >= kPrecision;
+  check.ok = *kpi->low >= kPrecisionMin;
   check.text = fmt::format("{:.2f} [{:.2f}, {:.2f}] of {} alarms; the lower end counts",
                            *kpi->value, *kpi->low, *kpi->high, kpi->n);
   if (!check.ok) check.fix = "more verdicts narrow the interval; a higher threshold raises it";
@@ -349,7 +349,7 @@ void Verdicts(const GateContext& c, Check& check) {
   if (!check.ok) check.fix = "answer the open alarms";
 }
 
-constexpr std::array kG1 = {
+constexpr std::array kG1Checks = {
     CheckKind{"1.1", "Sponsor", Sponsor},
     CheckKind{"1.2", "KPI computed", Kpi},
     CheckKind{"1.3", "Target and guards", Target},
@@ -370,6 +370,6 @@ constexpr std::array kG1 = {
 
 }  // namespace
 
-std::span<const CheckKind> G1Checks() { return kG1; }
+std::span<const CheckKind> G1Checks() { return kG1Checks; }
 
 }  // namespace penstock::value
