@@ -34,7 +34,5 @@ Result<Json> ExplainJson(const Services& services, const decisions::Alarm& alarm
 // Writes down who did what; an audit that cannot be written refuses the act.
 Status Audit(const Services& services, const Request& request, const std::string& action,
              const std::string& subject, const std::string& trace, const Json& detail);
-// A finite number, or null: JSON has no NaN.
-Json NumberOrNull(double value);
 
 }  // namespace penstock::api

@@ -114,8 +114,6 @@ Result<Response> ListDecisions(const Services& services, const Request& request)
 
 }  // namespace
 
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Status Audit(const Services& services, const Request& request, const std::string& action,
              const std::string& subject, const std::string& trace, const Json& detail) {
   TRY(services.audit.Append(request.principal.name, action, subject, trace, detail));

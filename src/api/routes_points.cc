@@ -28,13 +28,9 @@ std::string_view TypeName(things::ValueType type) {
   return "number";
 }
 
-Json OptionalNumber(const std::optional<double>& value) {
-  return value ? NumberOrNull(*value) : Json(nullptr);
-}
-
 Json SparkJson(const Services& services, PointId id, Time now) {
   Json spark = Json::array();
-  for (const auto& bucket : services.live.Spark(id, now)) spark.push_back(OptionalNumber(bucket));
+  for (const auto& bucket : services.live.Spark(id, now)) spark.push_back(NumberOrNull(bucket));
   return spark;
 }
 
@@ -50,8 +46,8 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
       {"asset", point.asset},
       {"unit", point.unit},
       {"type", TypeName(point.type)},
-      {"minimum", OptionalNumber(point.quality.minimum)},
-      {"maximum", OptionalNumber(point.quality.maximum)},
+      {"minimum", NumberOrNull(point.quality.minimum)},
+      {"maximum", NumberOrNull(point.quality.maximum)},
       {"sample_rate_hz", point.sample_rate_hz > 0 ? Json(point.sample_rate_hz) : Json(nullptr)},
       {"contract", point.contract},
       {"classification", point.classification},

@@ -249,4 +249,9 @@ std::string EscapePointer(std::string_view key) {
   return out;
 }
 
+Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json NumberOrNull(const std::optional<double>& value) {
+  return value ? NumberOrNull(*value) : Json(nullptr);
+}
+
 }  // namespace penstock

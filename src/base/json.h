@@ -4,6 +4,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,10 @@ Status CheckKeys(const Json& object, std::initializer_list<std::string_view> kno
                  std::string_view base = "");
 // The candidate with the smallest edit distance, or "" when none is within a third of the length.
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// JSON has no NaN and no infinity.
+Json NumberOrNull(double value);
+Json NumberOrNull(const std::optional<double>& value);
 
 // RFC 6901: "~" and "/" escaped.
 std::string EscapePointer(std::string_view key);

@@ -12,8 +12,6 @@ namespace {
 constexpr size_t kPartBytesMax = 4 << 20;
 constexpr size_t kBinsMax = 1000;
 
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json ProfileJson(const std::vector<FeatureProfile>& profile) {
   Json list = Json::array();
   for (const FeatureProfile& p : profile) {

@@ -86,8 +86,6 @@ std::unexpected<Error> TornLine(size_t line, size_t cells, size_t columns) {
                         line, columns));
 }
 
-Json NumberOrNull(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
-
 }  // namespace
 
 Result<Series> ReadSeries(const std::string& file) {

@@ -206,8 +206,6 @@ Status Prove(const Dataset& dataset, const Booster& booster, const MarginCalibra
   return {};
 }
 
-Json NumberOrNull(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
-
 Json MetricsJson(const TrainReport& report) {
   Json classes = Json::object();
   for (const ClassReport& c : report.classes) {

@@ -16,7 +16,7 @@ namespace penstock::storage {
 namespace {
 
 namespace fs = std::filesystem;
-const Time kStart = ParseTime("2026-01-31T08:00:00Z").value();
+const Time kBackupStart = ParseTime("2026-01-31T08:00:00Z").value();
 
 // A node's way of storing: the log first, then the history, whose flush moves
 // the cursor.
@@ -38,7 +38,7 @@ struct Store {
   }
   Status ToHistory(uint64_t number) {
     const PointId point{0};
-    const Time time = kStart + std::chrono::seconds(number);
+    const Time time = kBackupStart + std::chrono::seconds(number);
     const auto value = static_cast<double>(number);
     const uint32_t quality = 0;
     return history->Append(
@@ -84,7 +84,7 @@ TEST_F(BackupTest, HasWhatWasAcknowledgedBeforeItWhileOthersWrite) {
     before = acknowledged;
     const auto made =
         BackUp({.data = data_, .records = store.records.get(), .history = store.history.get()},
-               backup_, kStart);
+               backup_, kBackupStart);
     ASSERT_TRUE(made) << made.error().ToString();
   }
   ASSERT_TRUE(Restore(backup_, restored_));
@@ -99,7 +99,7 @@ TEST_F(BackupTest, HasWhatWasAcknowledgedBeforeItWhileOthersWrite) {
     return again.ToHistory(std::stoull(std::string(AsText(record)))).has_value();
   }));
   const auto rows =
-      again.history->Read("pump-7/flow", kStart, kStart + std::chrono::hours(99), 1 << 20).value();
+      again.history->Read("pump-7/flow", kBackupStart, kBackupStart + std::chrono::hours(99), 1 << 20).value();
   ASSERT_GE(rows.size(), before);
   for (size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i].value, static_cast<double>(i));
 }
@@ -109,8 +109,8 @@ TEST_F(BackupTest, ADamagedOrUnfinishedBackupIsNotRestored) {
     Store store(data_);
     for (uint64_t i = 0; i < 20; ++i) ASSERT_TRUE(store.Add(i));
     ASSERT_TRUE(store.Flush());
-    ASSERT_TRUE(BackUp({data_, store.records.get(), store.history.get(), ""}, backup_, kStart));
-    EXPECT_EQ(BackUp({data_, nullptr, nullptr, ""}, backup_, kStart).error().code,
+    ASSERT_TRUE(BackUp({data_, store.records.get(), store.history.get(), ""}, backup_, kBackupStart));
+    EXPECT_EQ(BackUp({data_, nullptr, nullptr, ""}, backup_, kBackupStart).error().code,
               Code::kAlreadyExists);
   }
   std::string file;

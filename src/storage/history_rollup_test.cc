@@ -20,8 +20,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr uint32_t kGood = 0, kBad = 0x80000000;
-const Time kStart = ParseTime("2026-01-30T21:17:03.25Z").value();
+constexpr uint32_t kGoodRow = 0, kBadRow = 0x80000000;
+const Time kRollupStart = ParseTime("2026-01-30T21:17:03.25Z").value();
 
 class HistoryRollupTest : public ::testing::Test {
  protected:
@@ -29,7 +29,7 @@ class HistoryRollupTest : public ::testing::Test {
     uint32_t point;
     Time time;
     double value;
-    uint32_t quality = kGood;
+    uint32_t quality = kGoodRow;
   };
   HistoryRollupTest() { Open(); }
   void Open() {
@@ -80,7 +80,7 @@ class HistoryRollupTest : public ::testing::Test {
       b.count = some.size();
       double sum = 0;
       for (const Row& row : some) {
-        if (row.quality == kBad) {
+        if (row.quality == kBadRow) {
           ++b.bad;
         } else if (std::isfinite(row.value)) {
           b.min = b.good == 0 ? row.value : std::min(b.min, row.value);
@@ -122,14 +122,14 @@ class HistoryRollupTest : public ::testing::Test {
     }
   }
   void ExpectAll() {
-    const Time hour = FromMicros(ToMicros(kStart) / 3'600'000'000 * 3'600'000'000);
+    const Time hour = FromMicros(ToMicros(kRollupStart) / 3'600'000'000 * 3'600'000'000);
     const std::vector<uint32_t> few = {0, 3, 7}, many = {11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1};
     for (const auto& points : {few, many}) {
-      ExpectAggregate(points, kStart, kStart + hours(30), Duration(0));
+      ExpectAggregate(points, kRollupStart, kRollupStart + hours(30), Duration(0));
       ExpectAggregate(points, hour, hour + hours(24), hours(1));
-      ExpectAggregate(points, kStart + seconds(7), kStart + hours(20), hours(3));
-      ExpectAggregate(points, kStart, kStart + hours(6), minutes(5));
-      ExpectAggregate(points, kStart + seconds(100), kStart + seconds(900), seconds(7));
+      ExpectAggregate(points, kRollupStart + seconds(7), kRollupStart + hours(20), hours(3));
+      ExpectAggregate(points, kRollupStart, kRollupStart + hours(6), minutes(5));
+      ExpectAggregate(points, kRollupStart + seconds(100), kRollupStart + seconds(900), seconds(7));
     }
   }
   size_t FilesBelow(const std::string& folder) {
@@ -161,9 +161,9 @@ TEST_F(HistoryRollupTest, AnAggregateIsThatOfTheRowsInWhateverOrderTheyCame) {
         const Duration late = random.Chance(point == 3 ? 0.0005 : 0.05)
                                   ? Duration(hours(random.Below(60))) + Duration(random.Below(1999))
                                   : Duration(0);
-        rows.push_back({point, kStart + minutes(60) * part + step * i - late,
+        rows.push_back({point, kRollupStart + minutes(60) * part + step * i - late,
                         std::round(random.Normal(50, 20) * 100) / 100,
-                        random.Chance(0.03) ? kBad : kGood});
+                        random.Chance(0.03) ? kBadRow : kGoodRow});
       }
     }
     rows.back().value = NAN;
@@ -184,7 +184,7 @@ TEST_F(HistoryRollupTest, AnAggregateIsThatOfTheRowsInWhateverOrderTheyCame) {
     fs::remove_all(folder_ / ("history/" + std::string(each)));
   Open();
   ExpectAll();
-  Append({{0, kStart + hours(40), 1.0}});
+  Append({{0, kRollupStart + hours(40), 1.0}});
   Flush();
   EXPECT_GT(FilesBelow("rollup-1h"), 0u);
   ExpectAll();
@@ -195,11 +195,11 @@ TEST_F(HistoryRollupTest, MinutesAndHoursOutliveTheSamples) {
     std::vector<Row> rows;
     for (int i = 0; i < 360; ++i)
       for (const uint32_t point : {1U, 7U})
-        rows.push_back({point, kStart + hours(hour) + seconds(10) * i, hour + i / 1000.0});
+        rows.push_back({point, kRollupStart + hours(hour) + seconds(10) * i, hour + i / 1000.0});
     Append(rows);
     Flush();
   }
-  const Time begin = FromMicros(ToMicros(kStart) / 86'400'000'000 * 86'400'000'000),
+  const Time begin = FromMicros(ToMicros(kRollupStart) / 86'400'000'000 * 86'400'000'000),
              end = begin + days(4);
   const std::string paths[] = {PathOf(1), PathOf(7)};
   const auto minutes_before = history_->Aggregate(paths, begin, end, minutes(5)).value();
@@ -242,7 +242,7 @@ TEST_F(HistoryRollupTest, ARowOfTwoFilesIsOneRow) {
   for (int part = 0; part < 2; ++part) {
     std::vector<Row> rows;
     for (int i = 0; i < 100; ++i)
-      rows.push_back({1, kStart + seconds(part * 100 + i), part * 100.0 + i});
+      rows.push_back({1, kRollupStart + seconds(part * 100 + i), part * 100.0 + i});
     Append(rows);
     Flush();
   }
@@ -256,12 +256,12 @@ TEST_F(HistoryRollupTest, ARowOfTwoFilesIsOneRow) {
   fs::remove(folder_ / "history/manifest");
   Open();
   next_ = 200;
-  Append({{2, kStart, 1.0}});
+  Append({{2, kRollupStart, 1.0}});
   Flush();
-  const auto rows = history_->Read(PathOf(1), kStart, kStart + hours(1), 1000).value();
+  const auto rows = history_->Read(PathOf(1), kRollupStart, kRollupStart + hours(1), 1000).value();
   ASSERT_EQ(rows.size(), 200u);
   for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].value, static_cast<double>(i));
-  ExpectAggregate({1}, kStart, kStart + hours(1), Duration(0));
+  ExpectAggregate({1}, kRollupStart, kRollupStart + hours(1), Duration(0));
 }
 
 // As DuckDB, pandas or an earlier version writes them.
@@ -271,13 +271,13 @@ TEST_F(HistoryRollupTest, FilesOfOthersAreReadAndMergedAsOurs) {
   fs::create_directories(folder_ / "history/pump/2026-01-30");
   for (int file = 0; file < 3; ++file) {
     for (int i = 0; i < 50; ++i)
-      all_.push_back({1, kStart + seconds(file * 50 + i), file * 50.0 + i});
+      all_.push_back({1, kRollupStart + seconds(file * 50 + i), file * 50.0 + i});
     ASSERT_TRUE(duck->Run(fmt::format(
         "COPY (SELECT '{}' AS point, {} + to_seconds({} + i) AS time, {} AS ingest_time, "
         "({} + i)::DOUBLE AS value, 0::UINTEGER AS quality, {} + i AS sequence FROM range(50) "
         "t(i)) "
         "TO '{}' (FORMAT parquet)",
-        PathOf(1), SqlTime(kStart), file * 50, SqlTime(kStart), file * 50, file * 50,
+        PathOf(1), SqlTime(kRollupStart), file * 50, SqlTime(kRollupStart), file * 50, file * 50,
         folder_ / fmt::format("history/pump/2026-01-30/{:012}-{:012}.parquet", file * 50,
                               file * 50 + 49))));
   }
@@ -286,23 +286,23 @@ TEST_F(HistoryRollupTest, FilesOfOthersAreReadAndMergedAsOurs) {
   EXPECT_EQ(history_->flushed_sequence_end(), 150u);
   const std::string path[] = {PathOf(1)};
   EXPECT_EQ(history_->Last(path).value().at(0).value, 149.0);
-  ExpectAggregate({1}, kStart, kStart + hours(2), Duration(0));
-  ExpectAggregate({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, kStart, kStart + hours(2), seconds(10));
+  ExpectAggregate({1}, kRollupStart, kRollupStart + hours(2), Duration(0));
+  ExpectAggregate({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, kRollupStart, kRollupStart + hours(2), seconds(10));
   next_ = 150;
-  Append({{1, kStart + seconds(150), 150.0}});
+  Append({{1, kRollupStart + seconds(150), 150.0}});
   Flush();
   EXPECT_LE(FilesBelow("pump"), 2u) << "the three became one";
-  ExpectAggregate({1}, kStart, kStart + hours(2), seconds(10));
+  ExpectAggregate({1}, kRollupStart, kRollupStart + hours(2), seconds(10));
 }
 
 TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
   history_->SetTexts([](uint64_t number) { return number == 1 ? "running" : "stopped"; });
   history_->NameText(PointId{2});
-  Append({{1, kStart, 1.0},
-          {2, kStart, 1.0},
-          {2, kStart + seconds(1), 1.0},
-          {2, kStart + seconds(2), 2.0},
-          {2, kStart + seconds(3), 1.0}});
+  Append({{1, kRollupStart, 1.0},
+          {2, kRollupStart, 1.0},
+          {2, kRollupStart + seconds(1), 1.0},
+          {2, kRollupStart + seconds(2), 2.0},
+          {2, kRollupStart + seconds(3), 1.0}});
   Flush();
   const auto duck = Duck::Open({}).value();
   std::vector<std::string> texts;
@@ -314,17 +314,17 @@ TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
         return true;
       }));
   EXPECT_EQ(texts, (std::vector<std::string>{"none", "running", "running", "stopped", "running"}));
-  EXPECT_EQ(history_->Read(PathOf(2), kStart, kStart + hours(1), 9).value().at(2).value, 2.0);
+  EXPECT_EQ(history_->Read(PathOf(2), kRollupStart, kRollupStart + hours(1), 9).value().at(2).value, 2.0);
 }
 
 TEST_F(HistoryRollupTest, ACopyIsAHistoryOfItsOwn) {
   for (int part = 0; part < 7; ++part) {
-    Append({{1, kStart + hours(part), part * 1.0}, {7, kStart + hours(part), part * 2.0}});
+    Append({{1, kRollupStart + hours(part), part * 1.0}, {7, kRollupStart + hours(part), part * 2.0}});
     Flush();
   }
   ASSERT_TRUE(history_->CopyTo(folder_ / "copy"));
   const auto copy = History::OpenReadOnly(folder_ / "copy").value();
-  EXPECT_EQ(copy->Read(PathOf(7), kStart, kStart + hours(99), 99).value().size(), 7u);
+  EXPECT_EQ(copy->Read(PathOf(7), kRollupStart, kRollupStart + hours(99), 99).value().size(), 7u);
   EXPECT_EQ(copy->flushed_sequence_end(), 14u);
 }
 

@@ -28,7 +28,7 @@ Json Td(const std::string& name, int address, const std::string& unit = "bar") {
   return td;
 }
 
-const char* kModel =
+const char* kPumpModel =
     R"({"@context": ["https://www.w3.org/2022/wot/td/v1.1", {"ps": "urn:penstock:v1#"}],
     "@type": "tm:ThingModel", "title": "Pump", "ps:model": "pump@1.0", "version": {"model": "1.0.0"},
     "properties": {"pressure": {"type": "number", "unit": "bar"}}})";
@@ -40,7 +40,7 @@ class DirectoryTest : public testing::Test {
     ids_ = PointIdsInMemory();
     directory_ = std::make_unique<Directory>(folder_, *ids_);
     directory_->OnChange([this](const auto&) { ++changes_; });
-    PutText("pump.tm.json", kModel);
+    PutText("pump.tm.json", kPumpModel);
   }
 
   void PutText(const std::string& name, const std::string& text) {
@@ -205,11 +205,11 @@ TEST_F(DirectoryTest, AModelThatIsNotThereIsADoubt) {
 }
 
 TEST_F(DirectoryTest, AModelMayStandOnAnother) {
-  Json model = Json::parse(kModel);
+  Json model = Json::parse(kPumpModel);
   model["links"] = Json::parse(R"([{"rel": "tm:extends", "href": "base.tm.json"}])");
   Put("pump.tm.json", model);
   EXPECT_EQ(Reload(), "pump.tm.json /links/0/href: no good model in \"base.tm.json\"\n");
-  Json base = Json::parse(kModel);
+  Json base = Json::parse(kPumpModel);
   base["ps:model"] = "base@1.0";
   base["properties"] = Json::parse(R"({"speed": {"type": "number", "unit": "/min"}})");
   Put("base.tm.json", base);

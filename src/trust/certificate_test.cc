@@ -16,14 +16,14 @@ namespace {
 
 using std::chrono::hours;
 
-const Time kNow = ParseTime("2026-03-01T00:00:00Z").value();
+const Time kIssuedAt = ParseTime("2026-03-01T00:00:00Z").value();
 
 class CertificateTest : public testing::Test {
  protected:
   std::unique_ptr<CertificateAuthority> Authority() {
     return std::move(CertificateAuthority::Open(folder_.path(), "acme/cologne", clock_).value());
   }
-  ManualClock clock_{kNow};
+  ManualClock clock_{kIssuedAt};
   storage::TemporaryFolder folder_;
 };
 
@@ -54,7 +54,7 @@ TEST_F(CertificateTest, IssuesForServersByNameAndAddress) {
   const auto facts = ReadCertificate(pem).value();
   EXPECT_EQ(facts.names, (std::vector<std::string>{"hub.acme.example", "127.0.0.1"}));
   EXPECT_EQ(facts.issuer, "Penstock CA acme/cologne");
-  EXPECT_EQ(facts.to, kNow + kServerLifetime);
+  EXPECT_EQ(facts.to, kIssuedAt + kServerLifetime);
   EXPECT_TRUE(CheckPair(pem, key));
   EXPECT_FALSE(CheckPair(pem, MakeKey().value()));
   EXPECT_FALSE(authority->IssueServer(key, {"x,DNS:evil.example"}));

@@ -10,8 +10,6 @@ namespace {
 constexpr const char* kG1 = "G1";
 constexpr const char* kG1Title = "idea -> pilot";
 
-Json Number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
-
 }  // namespace
 
 size_t GateResult::hold() const {
@@ -24,8 +22,8 @@ Json GateResult::ToJson() const {
     list.push_back({{"id", check.id},
                     {"title", check.title},
                     {"state", check.ok ? "ok" : "blocked"},
-                    {"value", Number(check.value)},
-                    {"limit", Number(check.limit)},
+                    {"value", NumberOrNull(check.value)},
+                    {"limit", NumberOrNull(check.limit)},
                     {"text", check.text},
                     {"query", check.query},
                     {"fix", check.fix},

@@ -8,8 +8,6 @@ namespace {
 constexpr uint64_t kFailuresMin = 3;
 constexpr double kZ = 1.6448536269514722;  // 5 % on each side.
 
-Json Number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
-
 double Rate(const Downtime& d) { return d.hours / d.observed; }
 
 // Of the hours per hour: n exponential repairs of mean m have sum n m and, n being Poisson,
@@ -26,12 +24,12 @@ Json Saving::ToJson() const {
   return {{"usecase", usecase},
           {"method", method},
           {"currency", currency},
-          {"hours", Number(hours)},
-          {"low_hours", Number(low_hours)},
-          {"high_hours", Number(high_hours)},
-          {"amount", Number(amount)},
-          {"low", Number(low)},
-          {"high", Number(high)},
+          {"hours", NumberOrNull(hours)},
+          {"low_hours", NumberOrNull(low_hours)},
+          {"high_hours", NumberOrNull(high_hours)},
+          {"amount", NumberOrNull(amount)},
+          {"low", NumberOrNull(low)},
+          {"high", NumberOrNull(high)},
           {"confidence", confidence},
           {"reason", reason}};
 }

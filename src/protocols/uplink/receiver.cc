@@ -22,15 +22,15 @@ using telemetry::Batch;
 using telemetry::Frame;
 using telemetry::SequenceRange;
 
-struct Metrics {
+struct ReceiverMetrics {
   Metric& rows = Counter("penstock_hub_rows_total", "Rows of edges made durable here.");
   Metric& blocks = Counter("penstock_hub_blocks_total", "Blocks of edges taken.");
   Metric& bytes = Counter("penstock_hub_bytes_total", "Bytes of blocks, as they came.");
   Metric& refused = Counter("penstock_hub_blocks_refused_total", "Blocks that cannot be read.");
   Metric& resumed = Counter("penstock_hub_blocks_resumed_total", "Blocks joined after a cut.");
 };
-Metrics& M() {
-  static Metrics metrics;
+ReceiverMetrics& Counts() {
+  static ReceiverMetrics metrics;
   return metrics;
 }
 
@@ -214,7 +214,7 @@ Result<std::string> Receiver::Join(const Key& key, size_t offset, size_t total, 
     }
     whole = std::move(found->second.bytes);
     partials_.erase(found);
-    M().resumed.Add();
+    Counts().resumed.Add();
   }
   whole += bytes;
   if (whole.size() == total) return whole;
@@ -303,13 +303,13 @@ void Receiver::Apply(const std::string& edge, ByteView bytes, Answer answer) {
   block->edge = edge;
   block->answer = std::move(answer);
   if (auto decoded = Decode(edge, bytes, *block); !decoded) {
-    M().refused.Add();
+    Counts().refused.Add();
     LogSometimes(LogLevel::kWarn, "hub-block",
                  fmt::format("hub: block of {}: {}", edge, decoded.error().ToString()));
     return block->answer(std::unexpected(decoded.error()));
   }
-  M().blocks.Add();
-  M().bytes.Add(bytes.size());
+  Counts().blocks.Add();
+  Counts().bytes.Add(bytes.size());
   // The last of all parts to end gives the answer; this function holds one part itself.
   const auto end = [this, block] {
     if (block->waiting.fetch_sub(1) != 1) return;
@@ -343,7 +343,7 @@ void Receiver::Apply(const std::string& edge, ByteView bytes, Answer answer) {
       sink_.Write(std::move(rows), [this, block, part, end](const Status& durable) {
         origins_.Done(block->edge, block->epoch, part, durable.has_value());
         if (durable) {
-          M().rows.Add(part.to - part.from);
+          Counts().rows.Add(part.to - part.from);
         } else {
           const std::lock_guard lock(block->mutex);
           block->failed = durable;
