@@ -35,7 +35,7 @@ endif()
 if(command_tests)
   add_executable(commands_tests ${command_tests})
   target_link_libraries(commands_tests PRIVATE penstock_node)
-  penstock_test(commands_tests unit 120)
+  penstock_test(commands_tests node 120)
 endif()
 
 # Benchmarks are built only when asked for: `dev bench`.

@@ -25,7 +25,7 @@ void LiveUpdates::SendValues(uint64_t& revision) {
   for (const auto& live : changed) {
     const things::Point* point = snapshot->FindPoint(live.point);
     if (point == nullptr) continue;
-    values[point->path()] = {api::NumberOrNull(live.value), telemetry::QualityName(live.quality),
+    values[point->path()] = {NumberOrNull(live.value), telemetry::QualityName(live.quality),
                              ToMicros(live.time) / 1000};
   }
   services_.events.Publish(

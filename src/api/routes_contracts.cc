@@ -13,7 +13,7 @@ using telemetry::QuarantineState;
 constexpr size_t kReasonMax = 500;
 
 // Both kinds of parts, as every function here needs them.
-struct Parts {
+struct ContractParts {
   const Services& node;
   const ContractServices& contracts;
 };
@@ -53,7 +53,7 @@ Result<std::optional<Time>> TimeOf(const Request& request, const char* name) {
   return std::optional(*time);
 }
 
-Result<Response> ListQuarantine(const Parts& parts, const Request& request) {
+Result<Response> ListQuarantine(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
   telemetry::QuarantineFilter filter;
@@ -83,13 +83,13 @@ Result<uint64_t> EntryId(const Request& request) {
   return static_cast<uint64_t>(*id);
 }
 
-Result<Response> OneEntry(const Parts& parts, const Request& request) {
+Result<Response> OneEntry(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const uint64_t id, EntryId(request));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
   return JsonResponse(ItemJson(item));
 }
 
-Result<QuarantineAct> ActOf(const Parts& parts, const Request& request, bool with_value) {
+Result<QuarantineAct> ActOf(const ContractParts& parts, const Request& request, bool with_value) {
   ASSIGN_OR_RETURN(const Json body, with_value ? BodyObject(request, {"value", "reason"})
                                                : BodyObject(request, {"reason"}));
   QuarantineAct act{request.principal.name, "", parts.node.clock.Now(), std::nullopt};
@@ -106,7 +106,8 @@ Result<QuarantineAct> ActOf(const Parts& parts, const Request& request, bool wit
 }
 
 // A corrected value keeps the contract; what is released as it came is a person's word against it.
-Status CheckCorrection(const Parts& parts, const QuarantineItem& item, const QuarantineAct& act) {
+Status CheckCorrection(const ContractParts& parts, const QuarantineItem& item,
+                       const QuarantineAct& act) {
   if (!act.value) return {};
   const auto rules = parts.contracts.check.rules();
   const auto snapshot = parts.node.directory.snapshot();
@@ -122,8 +123,8 @@ Status CheckCorrection(const Parts& parts, const QuarantineItem& item, const Qua
 }
 
 // Claimed with its audit entry in one transaction; nothing to store when it was done before.
-Result<std::optional<telemetry::Batch>> ClaimEntry(const Parts& parts, const Request& request,
-                                                   uint64_t id) {
+Result<std::optional<telemetry::Batch>> ClaimEntry(const ContractParts& parts,
+                                                   const Request& request, uint64_t id) {
   ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, true));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
   TRY(CheckCorrection(parts, item, act));
@@ -142,12 +143,12 @@ Result<std::optional<telemetry::Batch>> ClaimEntry(const Parts& parts, const Req
   return rows;
 }
 
-Response EntryAnswer(const Parts& parts, uint64_t id) {
+Response EntryAnswer(const ContractParts& parts, uint64_t id) {
   const auto item = parts.node.quarantine.Get(id);
   return item ? JsonResponse(ItemJson(*item)) : Problem(item.error());
 }
 
-void Release(const Parts& parts, const Request& request, const Responder& respond) {
+void Release(const ContractParts& parts, const Request& request, const Responder& respond) {
   const auto id = EntryId(request);
   if (!id) return respond(Problem(id.error()));
   auto rows = ClaimEntry(parts, request, *id);
@@ -161,7 +162,7 @@ void Release(const Parts& parts, const Request& request, const Responder& respon
   });
 }
 
-Result<Response> Discard(const Parts& parts, const Request& request) {
+Result<Response> Discard(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const uint64_t id, EntryId(request));
   ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, false));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
@@ -180,7 +181,7 @@ Result<Response> Discard(const Parts& parts, const Request& request) {
 
 // --- Contracts
 
-Json ContractJson(const Parts& parts, const things::DataContract& contract) {
+Json ContractJson(const ContractParts& parts, const things::DataContract& contract) {
   size_t fields = 0, points = 0;
   for (const auto& object : contract.objects) fields += object.fields.size();
   const auto snapshot = parts.node.directory.snapshot();
@@ -210,7 +211,7 @@ Json ContractJson(const Parts& parts, const things::DataContract& contract) {
           {"points", points}};
 }
 
-Result<std::shared_ptr<const things::DataContract>> ContractAt(const Parts& parts,
+Result<std::shared_ptr<const things::DataContract>> ContractAt(const ContractParts& parts,
                                                                const Request& request) {
   const auto set = parts.contracts.directory.set();
   const auto found = set->by_id.find(request.At("id"));
@@ -220,7 +221,7 @@ Result<std::shared_ptr<const things::DataContract>> ContractAt(const Parts& part
   return error;
 }
 
-Result<Response> ListContracts(const Parts& parts) {
+Result<Response> ListContracts(const ContractParts& parts) {
   Json items = Json::array();
   for (const auto& [id, contract] : parts.contracts.directory.set()->by_id)
     items.push_back(ContractJson(parts, *contract));
@@ -249,7 +250,7 @@ Json FieldJson(const things::DataContract& contract, const things::ContractField
           {"pointer", field.pointer}};
 }
 
-Result<Response> OneContract(const Parts& parts, const Request& request) {
+Result<Response> OneContract(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto contract, ContractAt(parts, request));
   Json body = ContractJson(parts, *contract);
   body["field_list"] = Json::array();
@@ -260,7 +261,7 @@ Result<Response> OneContract(const Parts& parts, const Request& request) {
   return JsonResponse(body);
 }
 
-Result<Response> Versions(const Parts& parts, const Request& request) {
+Result<Response> Versions(const ContractParts& parts, const Request& request) {
   const std::string& id = request.At("id");
   ASSIGN_OR_RETURN(const auto versions, parts.contracts.versions.All(id));
   if (versions.empty()) return NotFound("contract unknown: {}", id.substr(0, 100));
@@ -281,7 +282,7 @@ Result<Response> Versions(const Parts& parts, const Request& request) {
   return ListResponse(std::move(items));
 }
 
-Result<Response> Compliance(const Parts& parts, const Request& request) {
+Result<Response> Compliance(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto contract, ContractAt(parts, request));
   ASSIGN_OR_RETURN(const TimeRange range,
                    RangeOf(request, parts.node.clock.Now(), std::chrono::hours(24)));
@@ -298,7 +299,7 @@ Result<Response> Compliance(const Parts& parts, const Request& request) {
   return JsonResponse(body);
 }
 
-void AddQuarantineRoutes(Router& router, const Parts& s) {
+void AddQuarantineRoutes(Router& router, const ContractParts& s) {
   using trust::Role;
   const Json reason = {{"type", "string"}, {"maxLength", kReasonMax}};
   router.Add(
@@ -339,7 +340,7 @@ void AddQuarantineRoutes(Router& router, const Parts& s) {
 void AddContractRoutes(Router& router, const Services& services,
                        const ContractServices& contracts) {
   using trust::Role;
-  const Parts s{services, contracts};
+  const ContractParts s{services, contracts};
   AddQuarantineRoutes(router, s);
   router.Add({"GET", "/api/v1/contracts", Role::kViewer, "The data contracts in force",
               [s](const Request&) { return ListContracts(s); }});

@@ -8,12 +8,12 @@ namespace {
 using things::AccessRequest;
 using things::DataProduct;
 
-struct Parts {
+struct AccessParts {
   const Services& node;
   const ProductServices& products;
 };
 
-Result<Response> AskAccess(const Parts& parts, const Request& request) {
+Result<Response> AskAccess(const AccessParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const DataProduct product, parts.products.products.Find(request.At("name")));
   ASSIGN_OR_RETURN(const Json body, BodyObject(request, {"purpose", "personal"}));
   ASSIGN_OR_RETURN(const std::string purpose, GetString(body, "purpose"));
@@ -31,7 +31,7 @@ Result<Response> AskAccess(const Parts& parts, const Request& request) {
 }
 
 // A product that is gone can still be decided about, by an administrator.
-Status MayDecide(const Parts& parts, const Request& request, const std::string& name) {
+Status MayDecide(const AccessParts& parts, const Request& request, const std::string& name) {
   if (request.principal.Has(trust::Role::kAdmin)) return {};
   const auto product = parts.products.products.Find(name);
   if (product && parts.products.products.IsOwner(request.principal, *product)) return {};
@@ -44,7 +44,7 @@ Result<int64_t> RequestId(const Request& request) {
   return number.QueryInteger("id", 0, 1, INT64_MAX);
 }
 
-Result<Response> Decide(const Parts& parts, const Request& request, bool grant) {
+Result<Response> Decide(const AccessParts& parts, const Request& request, bool grant) {
   ASSIGN_OR_RETURN(const int64_t id, RequestId(request));
   const Time now = parts.node.clock.Now();
   auto& store = parts.products.products.parts().access;
@@ -89,7 +89,7 @@ Result<Response> Decide(const Parts& parts, const Request& request, bool grant) 
 }
 
 // Owners and administrators see what concerns their products, others their own.
-Result<Response> ListRequests(const Parts& parts, const Request& request) {
+Result<Response> ListRequests(const AccessParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t after, request.QueryInteger("after", 0, 0, INT64_MAX));
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 100, 1, 1000));
   const std::string product = request.Query("product");
@@ -121,7 +121,7 @@ Result<Response> ListRequests(const Parts& parts, const Request& request) {
 void AddProductAccessRoutes(Router& router, const Services& services,
                             const ProductServices& products) {
   using trust::Role;
-  const Parts p{services, products};
+  const AccessParts p{services, products};
   const Json text = {{"type", "string"}}, flag = {{"type", "boolean"}};
   router.Add({"POST",
               "/api/v1/products/{name}/access-requests",

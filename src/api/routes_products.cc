@@ -20,7 +20,7 @@ constexpr int kExportCpuSeconds = 600;
 constexpr int64_t kExportRowsMax = int64_t{1} << 40;
 constexpr size_t kSampleRows = 200;
 
-struct Parts {
+struct ProductParts {
   const Services& node;
   const ProductServices& products;
 };
@@ -45,7 +45,7 @@ std::optional<Time> NewestOf(const Services& node, const DataProduct& product) {
   return newest;
 }
 
-Json ProductJson(const Parts& parts, const Request& request, const DataProduct& product,
+Json ProductJson(const ProductParts& parts, const Request& request, const DataProduct& product,
                  const storage::ProductSize& size) {
   const auto& products = parts.products.products;
   const auto newest = NewestOf(parts.node, product);
@@ -84,7 +84,7 @@ Json ProductJson(const Parts& parts, const Request& request, const DataProduct& 
           {"things", product.things}};
 }
 
-Result<Response> ListProducts(const Parts& parts, const Request& request) {
+Result<Response> ListProducts(const ProductParts& parts, const Request& request) {
   std::map<std::string, storage::ProductSize> sizes;
   for (auto& size : parts.node.history.Products()) sizes[size.product] = size;
   Json items = Json::array();
@@ -95,7 +95,7 @@ Result<Response> ListProducts(const Parts& parts, const Request& request) {
 }
 
 // The last values of the points, a few of each field.
-Json SampleOf(const Parts& parts, const DataProduct& product, ReadPermission permission) {
+Json SampleOf(const ProductParts& parts, const DataProduct& product, ReadPermission permission) {
   const auto snapshot = parts.node.directory.snapshot();
   Json rows = Json::array();
   const size_t per_field =
@@ -132,7 +132,7 @@ Json FieldsJson(const DataProduct& product, bool withheld) {
   return fields;
 }
 
-Result<Response> OneProduct(const Parts& parts, const Request& request) {
+Result<Response> OneProduct(const ProductParts& parts, const Request& request) {
   auto& products = parts.products.products;
   ASSIGN_OR_RETURN(const DataProduct product, products.Find(request.At("name")));
   Json body = ProductJson(parts, request, product, products.SizeOf(product.name));
@@ -174,7 +174,7 @@ std::string UrlEscaped(std::string_view text) {
   return escaped;
 }
 
-Result<Response> ListFiles(const Parts& parts, const Request& request) {
+Result<Response> ListFiles(const ProductParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto readable, ReadableProduct(parts.products, request));
   const auto& [product, permission] = readable;
   ASSIGN_OR_RETURN(const TimeRange range,
@@ -218,7 +218,7 @@ Result<FoundFile> FindFile(Products& products, const DataProduct& product, const
   return error;
 }
 
-Result<Response> OneFile(const Parts& parts, const Request& request) {
+Result<Response> OneFile(const ProductParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto readable, ReadableProduct(parts.products, request));
   const auto& [product, permission] = readable;
   auto& products = parts.products.products;
@@ -262,7 +262,7 @@ Time Literal(Time time) {
   return std::clamp(time, Time{}, kEnd);
 }
 
-Result<Response> Data(const Parts& parts, const Request& request) {
+Result<Response> Data(const ProductParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto readable, ReadableProduct(parts.products, request));
   const auto& [product, permission] = readable;
   auto& products = parts.products.products;
@@ -303,7 +303,7 @@ Result<Response> Data(const Parts& parts, const Request& request) {
                          key, UrlEscaped(product.name) + ".parquet", std::move(keep));
 }
 
-Result<Response> Live(const Parts& parts, const Request& request) {
+Result<Response> Live(const ProductParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const auto readable, ReadableProduct(parts.products, request));
   const auto& [product, permission] = readable;
   std::set<std::string> without;
@@ -328,7 +328,7 @@ Result<std::pair<DataProduct, ReadPermission>> ReadableProduct(const ProductServ
 
 void AddProductRoutes(Router& router, const Services& services, const ProductServices& products) {
   using trust::Role;
-  const Parts p{services, products};
+  const ProductParts p{services, products};
   const std::vector<std::string> range = {"from: RFC 3339 time", "to: RFC 3339 time"};
   router.Add({"GET", "/api/v1/products", Role::kViewer,
               "Data products: domain, owner, contract, freshness, access",

@@ -15,7 +15,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-const Time kStart = ParseTime("2026-01-05T00:00:00Z").value();
+const Time kHistoryStart = ParseTime("2026-01-05T00:00:00Z").value();
 
 telemetry::FeatureSchema Schema() {
   return telemetry::FeatureSchema::FromJson(
@@ -41,15 +41,15 @@ Dataset ThirtyDays(uint64_t seed) {
   DatasetBuilder builder(Schema(), {"worn", "leaky"});
   std::vector<LabelInterval> labels;
   for (int k = 1; k < 36; ++k) {
-    const Time from = kStart + k * hours(20);
+    const Time from = kHistoryStart + k * hours(20);
     labels.push_back(
         {"pump-7", from, from + hours(3), k % 2 == 0 ? "worn" : "leaky", "maintenance", {}});
     labels.push_back(
         {"pump-7", from + hours(3), from + hours(3) + minutes(30), "excluded", "maintenance", {}});
   }
   builder.BeginRun("run", labels);
-  for (Time at = kStart; at < kStart + hours(720); at += minutes(2)) {
-    const double hour = ToSeconds(at - kStart) / 3600;
+  for (Time at = kHistoryStart; at < kHistoryStart + hours(720); at += minutes(2)) {
+    const double hour = ToSeconds(at - kHistoryStart) / 3600;
     const double into = std::fmod(hour, 20);
     const bool fault = hour >= 20 && into < 3;
     const bool worn = static_cast<int>(hour / 20) % 2 == 0;
@@ -62,10 +62,11 @@ Dataset ThirtyDays(uint64_t seed) {
 
 TEST(DatasetTest, OnlyTheDetectablePartOfAFaultIsItsClass) {
   DatasetBuilder builder(Schema(), {"worn"}, {.positive_share = 0.5});
-  builder.BeginRun("run", {{"pump-7", kStart, kStart + hours(4), "worn", "maintenance", {}}});
+  builder.BeginRun(
+      "run", {{"pump-7", kHistoryStart, kHistoryStart + hours(4), "worn", "maintenance", {}}});
   const auto add = [&](Duration after, std::string thing = "pump-7") {
     const size_t before = builder.rows();
-    builder.Add(Row(kStart + after, {1, 2, 3}, std::move(thing)));
+    builder.Add(Row(kHistoryStart + after, {1, 2, 3}, std::move(thing)));
     return builder.rows() - before;
   };
   EXPECT_EQ(add(minutes(0)), 1U);    // Before: normal.
@@ -85,14 +86,15 @@ TEST(DatasetTest, OnlyTheDetectablePartOfAFaultIsItsClass) {
 
 TEST(DatasetTest, ExcludedTimeAndFaultsOfOtherModelsAreLeftOut) {
   DatasetBuilder builder(Schema(), {"worn"});
-  builder.BeginRun("run",
-                   {{"pump-7", kStart, kStart + hours(1), "excluded", "maintenance", {}},
-                    {"pump-7", kStart + hours(5), kStart + hours(6), "leaky", "maintenance", {}}});
-  builder.Add(Row(kStart + minutes(30), {1, 2, 3}));
-  builder.Add(Row(kStart + minutes(359), {1, 2, 3}));
-  builder.Add(Row(kStart + hours(3), {1, NAN, NAN}));
+  builder.BeginRun(
+      "run",
+      {{"pump-7", kHistoryStart, kHistoryStart + hours(1), "excluded", "maintenance", {}},
+       {"pump-7", kHistoryStart + hours(5), kHistoryStart + hours(6), "leaky", "maintenance", {}}});
+  builder.Add(Row(kHistoryStart + minutes(30), {1, 2, 3}));
+  builder.Add(Row(kHistoryStart + minutes(359), {1, 2, 3}));
+  builder.Add(Row(kHistoryStart + hours(3), {1, NAN, NAN}));
   EXPECT_EQ(builder.rows(), 0U);
-  builder.Add(Row(kStart + hours(3), {1, 2, NAN}));
+  builder.Add(Row(kHistoryStart + hours(3), {1, 2, NAN}));
   EXPECT_EQ(builder.Build().error().message, "no row of class worn among 1 rows (3 left out)");
 }
 
@@ -116,7 +118,7 @@ TEST(SplitTest, KeepsGroupsWholeAndEveryClassInEveryPart) {
 TEST(TrainerTest, LearnsTheFaultsAndProvesTheFile) {
   TrainOptions options;
   options.rounds_max = 60;
-  const TrainedModel made = TrainModel(ThirtyDays(1), options, kStart).value();
+  const TrainedModel made = TrainModel(ThirtyDays(1), options, kHistoryStart).value();
   EXPECT_LT(made.report.log_loss, 0.1);
   EXPECT_LT(made.report.kernel_difference_max, 1e-5);
   EXPECT_LT(made.report.runtime_difference_max, 1e-5);
@@ -143,10 +145,10 @@ TEST(TrainerTest, SameDataAndSeedSameFile) {
   TrainOptions options;
   options.rounds_max = 20;
   const Dataset dataset = ThirtyDays(2);
-  const auto first = TrainModel(dataset, options, kStart).value();
-  EXPECT_EQ(first.onnx, TrainModel(dataset, options, kStart).value().onnx);
+  const auto first = TrainModel(dataset, options, kHistoryStart).value();
+  EXPECT_EQ(first.onnx, TrainModel(dataset, options, kHistoryStart).value().onnx);
   options.seed = 2;
-  EXPECT_NE(first.onnx, TrainModel(dataset, options, kStart).value().onnx);
+  EXPECT_NE(first.onnx, TrainModel(dataset, options, kHistoryStart).value().onnx);
 }
 
 TEST(CalibrationTest, UndoesOverconfidenceAndShiftedOdds) {

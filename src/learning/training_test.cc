@@ -15,7 +15,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-const Time kStart = ParseTime("2026-01-05T00:00:00Z").value();
+const Time kTrainingStart = ParseTime("2026-01-05T00:00:00Z").value();
 
 // Two pumps with two scalar points each.
 std::shared_ptr<const things::Snapshot> TwoPumps() {
@@ -44,7 +44,7 @@ std::shared_ptr<const things::Snapshot> TwoPumps() {
   return snapshot;
 }
 
-inference::ModelBinding Binding(const std::string& alarm_class = "worn") {
+inference::ModelBinding PumpBinding(const std::string& alarm_class = "worn") {
   return inference::BindingFromJson(ParseYaml(fmt::format(R"(
 model: pump-faults@champion
 on: {{model: pump@1.*}}
@@ -64,7 +64,7 @@ History Days(size_t runs) {
   history.runs = runs;
   history.replay = [](size_t run, const auto& sink) -> Result<std::vector<LabelInterval>> {
     Random random(run + 1);
-    const Time start = kStart + run * hours(24);
+    const Time start = kTrainingStart + run * hours(24);
     std::vector<LabelInterval> labels{
         {"pump-7", start + hours(6), start + hours(9), "worn", "maintenance", {}},
         {"pump-8", start + hours(15), start + hours(18), "worn", "maintenance", {}}};
@@ -94,7 +94,7 @@ class TrainingTest : public ::testing::Test {
   HistoryTraining Quick() const {
     HistoryTraining options;
     options.train.rounds_max = 20;
-    options.trained_at = kStart;
+    options.trained_at = kTrainingStart;
     return options;
   }
   std::string folder_;
@@ -105,7 +105,7 @@ TEST_F(TrainingTest, HistoryBecomesAChampion) {
   std::vector<std::string> lines;
   HistoryTraining options = Quick();
   options.progress = [&](const std::string& line) { lines.push_back(line); };
-  const std::vector bindings{Binding()};
+  const std::vector bindings{PumpBinding()};
   const auto reports = TrainFromHistory(bindings, TwoPumps(), Days(6), repository, options).value();
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].version, 1U);
@@ -122,7 +122,7 @@ TEST_F(TrainingTest, HistoryBecomesAChampion) {
 
 TEST_F(TrainingTest, SaysWhichFaultTheHistoryDoesNotHave) {
   inference::ModelRepository repository(folder_);
-  const std::vector bindings{Binding("leaky")};
+  const std::vector bindings{PumpBinding("leaky")};
   const auto error = TrainFromHistory(bindings, TwoPumps(), Days(2), repository, Quick()).error();
   EXPECT_EQ(error.code, Code::kFailedPrecondition);
   EXPECT_NE(error.message.find("pump-faults: no row of class leaky"), std::string::npos)
@@ -132,7 +132,7 @@ TEST_F(TrainingTest, SaysWhichFaultTheHistoryDoesNotHave) {
 
 TEST_F(TrainingTest, SaysThatNoThingFits) {
   inference::ModelRepository repository(folder_);
-  std::vector bindings{Binding()};
+  std::vector bindings{PumpBinding()};
   bindings[0].on_model = "gearbox@1.*";
   const auto error = TrainFromHistory(bindings, TwoPumps(), Days(1), repository, Quick()).error();
   EXPECT_EQ(error.pointer, "/on");

@@ -70,9 +70,9 @@ Result<uint16_t> FreePort(uint16_t port) {
   return acceptor.local_endpoint().port();
 }
 
-class Server final : public OpcUaServer {
+class OpenServer final : public OpcUaServer {
  public:
-  ~Server() override {
+  ~OpenServer() override {
     if (thread_.joinable()) {
       thread_.request_stop();
       thread_.join();
@@ -258,7 +258,7 @@ class Server final : public OpcUaServer {
 
 Result<std::unique_ptr<OpcUaServer>> OpcUaServer::Start(uint16_t port) {
   ASSIGN_OR_RETURN(port, FreePort(port));
-  auto server = std::make_unique<Server>();
+  auto server = std::make_unique<OpenServer>();
   TRY(server->Listen(port));
   return server;
 }
