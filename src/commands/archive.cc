@@ -90,6 +90,7 @@ void PrintText(const Json& document) {
 void AddOne(CLI::App& parent, Common& common, int* exit_code, const char* name, const char* summary,
             Result<Json> (*work)(const Common&)) {
   CLI::App* command = parent.add_subcommand(name, summary);
+  command->footer(fmt::format("Example: penstock archive {} --site plant/ --json", name));
   AddCommonOptions(*command, common);
   command->callback([&common, exit_code, work] {
     const auto document = work(common);

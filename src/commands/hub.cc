@@ -60,6 +60,7 @@ void AddNamed(CLI::App& parent, Common& common, int* exit_code, const char* word
               Status (*act)(const Common&, const std::string&)) {
   CLI::App* command = parent.add_subcommand(word, summary);
   AddCommonOptions(*command, common);
+  command->footer(fmt::format("Example: penstock hub {} edge-7 --json", word));
   command->add_option("name", *name, "Name of the edge: a-z, 0-9 and -")->required();
   command->callback([&common, exit_code, name, act] {
     if (const auto status = act(common, *name); !status) *exit_code = Fail(common, status.error());
@@ -85,6 +86,7 @@ void AddHub(CLI::App& app, Common& common, int* exit_code) {
   AddNamed(*command, common, exit_code, "enroll", "Invite an edge", &name, Enroll);
   AddNamed(*command, common, exit_code, "revoke", "Shut an edge out", &name, Revoke);
   CLI::App* edges = command->add_subcommand("edges", "Edges and what of their samples is here");
+  edges->footer("Example: penstock hub edges --json");
   AddCommonOptions(*edges, common);
   edges->callback([&common, exit_code] {
     if (const auto status = List(common); !status) *exit_code = Fail(common, status.error());
