@@ -1,5 +1,5 @@
-// Whether the files beside the things have changed: contracts, models, KPIs, use cases, and which versions of
-// the models are champions. (things::Directory watches the things themselves.)
+// Whether the files beside the things have changed: contracts, models, KPIs, use cases, and which
+// versions of the models are champions. (things::Directory watches the things themselves.)
 //
 // Thread rule: one thread at a time.
 #pragma once

@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <functional>
-#include <chrono>
 #include <memory>
 #include <string>
 

@@ -111,7 +111,9 @@ Result<NodeAddress> FindNode(const Settings& settings) {
 }
 
 Status WriteNodeAddress(const Settings& settings, const NodeAddress& address) {
-  const Json body = {{"url", address.url}, {"token", address.token}, {"pid", address.pid},
+  const Json body = {{"url", address.url},
+                     {"token", address.token},
+                     {"pid", address.pid},
                      {"certificate", address.certificate}};
   const std::string path = AddressFile(settings);
   // The token is for the owner of the data folder alone; the mode is set before the content is

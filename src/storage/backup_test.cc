@@ -99,7 +99,9 @@ TEST_F(BackupTest, HasWhatWasAcknowledgedBeforeItWhileOthersWrite) {
     return again.ToHistory(std::stoull(std::string(AsText(record)))).has_value();
   }));
   const auto rows =
-      again.history->Read("pump-7/flow", kBackupStart, kBackupStart + std::chrono::hours(99), 1 << 20).value();
+      again.history
+          ->Read("pump-7/flow", kBackupStart, kBackupStart + std::chrono::hours(99), 1 << 20)
+          .value();
   ASSERT_GE(rows.size(), before);
   for (size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i].value, static_cast<double>(i));
 }
@@ -109,7 +111,8 @@ TEST_F(BackupTest, ADamagedOrUnfinishedBackupIsNotRestored) {
     Store store(data_);
     for (uint64_t i = 0; i < 20; ++i) ASSERT_TRUE(store.Add(i));
     ASSERT_TRUE(store.Flush());
-    ASSERT_TRUE(BackUp({data_, store.records.get(), store.history.get(), ""}, backup_, kBackupStart));
+    ASSERT_TRUE(
+        BackUp({data_, store.records.get(), store.history.get(), ""}, backup_, kBackupStart));
     EXPECT_EQ(BackUp({data_, nullptr, nullptr, ""}, backup_, kBackupStart).error().code,
               Code::kAlreadyExists);
   }

@@ -287,7 +287,8 @@ TEST_F(HistoryRollupTest, FilesOfOthersAreReadAndMergedAsOurs) {
   const std::string path[] = {PathOf(1)};
   EXPECT_EQ(history_->Last(path).value().at(0).value, 149.0);
   ExpectAggregate({1}, kRollupStart, kRollupStart + hours(2), Duration(0));
-  ExpectAggregate({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, kRollupStart, kRollupStart + hours(2), seconds(10));
+  ExpectAggregate({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, kRollupStart, kRollupStart + hours(2),
+                  seconds(10));
   next_ = 150;
   Append({{1, kRollupStart + seconds(150), 150.0}});
   Flush();
@@ -314,12 +315,14 @@ TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
         return true;
       }));
   EXPECT_EQ(texts, (std::vector<std::string>{"none", "running", "running", "stopped", "running"}));
-  EXPECT_EQ(history_->Read(PathOf(2), kRollupStart, kRollupStart + hours(1), 9).value().at(2).value, 2.0);
+  EXPECT_EQ(history_->Read(PathOf(2), kRollupStart, kRollupStart + hours(1), 9).value().at(2).value,
+            2.0);
 }
 
 TEST_F(HistoryRollupTest, ACopyIsAHistoryOfItsOwn) {
   for (int part = 0; part < 7; ++part) {
-    Append({{1, kRollupStart + hours(part), part * 1.0}, {7, kRollupStart + hours(part), part * 2.0}});
+    Append(
+        {{1, kRollupStart + hours(part), part * 1.0}, {7, kRollupStart + hours(part), part * 2.0}});
     Flush();
   }
   ASSERT_TRUE(history_->CopyTo(folder_ / "copy"));

@@ -283,8 +283,8 @@ Result<std::vector<HistoryFile>> ParquetHistory::WriteTail(const TailByPoint& ta
       const std::string day = DayOf(*time);
       group_of(point.product, day)->parts.push_back({entry, point.id});
       const Time next = *DayBegin(day) + std::chrono::days(1);
-      time = DayOf(next) == day ? one.times().end()
-                                : std::lower_bound(time, one.times().end(), next);
+      time =
+          DayOf(next) == day ? one.times().end() : std::lower_bound(time, one.times().end(), next);
     }
   }
   std::vector<HistoryFile> files;

@@ -28,7 +28,8 @@ class Resolver {
 
   Result<Json> Model(const Json& model, int depth) {
     if (depth > kReferenceDepthMax)
-      return Bad("", fmt::format("models refer to each other more than {} deep", kReferenceDepthMax),
+      return Bad("",
+                 fmt::format("models refer to each other more than {} deep", kReferenceDepthMax),
                  "look for a circle of tm:extends");
     Json whole = model;
     if (const auto links = model.find("links"); links != model.end() && links->is_array()) {

@@ -97,8 +97,8 @@ TEST_F(ModelTest, AnInstanceIsADescriptionThatChecks) {
 TEST_F(ModelTest, PlaceholdersMustMatch) {
   const auto missing = Instantiate(Json::parse(kTemplate), {{"NUMBER", 7}});
   EXPECT_EQ(missing.error().message, "no value for the placeholders ASSET, MAX");
-  const auto unknown =
-      Instantiate(Json::parse(kTemplate), {{"NUMBER", 7}, {"ASSET", "a/b"}, {"MAX", 1}, {"MAXX", 1}});
+  const auto unknown = Instantiate(Json::parse(kTemplate),
+                                   {{"NUMBER", 7}, {"ASSET", "a/b"}, {"MAX", 1}, {"MAXX", 1}});
   EXPECT_EQ(unknown.error().fix, "write \"MAX\"");
   const auto nested =
       Instantiate(Json::parse(kTemplate), {{"NUMBER", "{{X}}"}, {"ASSET", "a/b"}, {"MAX", 1}});

@@ -18,11 +18,9 @@ constexpr ParquetColumn kColumns[] = {{"point", ParquetKind::kText},
                                       {"quality", ParquetKind::kUint32},
                                       {"text", ParquetKind::kText, true}};
 
-void ReadColumn(ByteView bytes, const ParquetColumn &column, uint64_t rows) {
-  auto reader = ParquetColumnReader::Parse(Bytes(bytes.begin(), bytes.end()),
-                                           rows, column, false);
-  if (!reader)
-    return;
+void ReadColumn(ByteView bytes, const ParquetColumn& column, uint64_t rows) {
+  auto reader = ParquetColumnReader::Parse(Bytes(bytes.begin(), bytes.end()), rows, column, false);
+  if (!reader) return;
   if (column.kind == ParquetKind::kText) {
     (void)reader->Points();
     (void)reader->Find("host_1/usage");
@@ -33,16 +31,14 @@ void ReadColumn(ByteView bytes, const ParquetColumn &column, uint64_t rows) {
   (void)reader->Read(rows / 2, rows, values.data());
 }
 
-} // namespace
+}  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const ByteView bytes(data, size);
   (void)ParquetFile::FromFooter(bytes, 1 << 20, "fuzz", kColumns);
-  if (size < 3)
-    return 0;
+  if (size < 3) return 0;
   // The first bytes choose the column and its rows, the rest is the column.
-  const ParquetColumn &column = kColumns[data[0] % std::size(kColumns)];
-  ReadColumn(bytes.subspan(3), column,
-             (uint64_t{data[1]} | uint64_t{data[2]} << 8) + 1);
+  const ParquetColumn& column = kColumns[data[0] % std::size(kColumns)];
+  ReadColumn(bytes.subspan(3), column, (uint64_t{data[1]} | uint64_t{data[2]} << 8) + 1);
   return 0;
 }
