@@ -14,8 +14,6 @@
 namespace penstock {
 namespace {
 
-std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
-
 // Statistics in the unit of their point; the others have none or one of their own.
 std::string UnitOf(const std::string& statistic, const std::string& unit) {
   if (statistic == "slope") return unit.empty() ? "/h" : unit + "/h";

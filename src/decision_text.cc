@@ -11,9 +11,9 @@ namespace {
 
 constexpr size_t kReasons = 5;
 
-std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
-
 }  // namespace
+
+std::string PropertyOf(const std::string& feature) { return feature.substr(0, feature.find('.')); }
 
 Json FeaturesJson(const telemetry::FeatureRow& row, const telemetry::FeatureSchema& schema) {
   Json list = Json::array();

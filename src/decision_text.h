@@ -11,6 +11,9 @@
 
 namespace penstock {
 
+// "vibration_de.rms" -> "vibration_de".
+std::string PropertyOf(const std::string& feature);
+
 // What the features of the strongest contributions were made of: [{path, count, good, contract}].
 Json SamplesJson(const telemetry::FeatureRow& row, const telemetry::FeatureSchema& schema,
                  const inference::Prediction& prediction, const things::Snapshot& snapshot);

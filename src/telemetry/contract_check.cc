@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/quality.h"
 
 namespace penstock::telemetry {
@@ -267,26 +268,10 @@ std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
 }
 
 void ContractCheck::Compact(Batch& batch, std::vector<PointId>& taken) const {
-  size_t kept = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (out_[i] != 0) {
-      taken.push_back(batch.point[i]);
-      continue;
-    }
-    if (kept != i) {
-      batch.point[kept] = batch.point[i];
-      batch.source_time[kept] = batch.source_time[i];
-      batch.ingest_time[kept] = batch.ingest_time[i];
-      batch.value[kept] = batch.value[i];
-      batch.quality[kept] = batch.quality[i];
-    }
-    ++kept;
-  }
-  batch.point.resize(kept);
-  batch.source_time.resize(kept);
-  batch.ingest_time.resize(kept);
-  batch.value.resize(kept);
-  batch.quality.resize(kept);
+  KeepRows(batch, [&](size_t row) {
+    if (out_[row] != 0) taken.push_back(batch.point[row]);
+    return out_[row] == 0;
+  });
 }
 
 }  // namespace penstock::telemetry

@@ -21,6 +21,8 @@
 #include <cmath>
 #include <limits>
 
+#include "telemetry/batch_rows.h"
+
 namespace penstock::telemetry {
 namespace {
 
@@ -345,25 +347,11 @@ MarkOutcome QualityMarker::Mark(Batch& batch) {
 
 MarkOutcome QualityMarker::Compact(Batch& batch) const {
   MarkOutcome outcome;
-  size_t kept = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (fates_[i] == Fate::kDuplicate) outcome.duplicates.push_back(batch.point[i]);
-    if (fates_[i] == Fate::kQuarantine) outcome.quarantined.push_back(batch.point[i]);
-    if (fates_[i] != Fate::kKeep) continue;
-    if (kept != i) {
-      batch.point[kept] = batch.point[i];
-      batch.source_time[kept] = batch.source_time[i];
-      batch.ingest_time[kept] = batch.ingest_time[i];
-      batch.value[kept] = batch.value[i];
-      batch.quality[kept] = batch.quality[i];
-    }
-    ++kept;
-  }
-  batch.point.resize(kept);
-  batch.source_time.resize(kept);
-  batch.ingest_time.resize(kept);
-  batch.value.resize(kept);
-  batch.quality.resize(kept);
+  KeepRows(batch, [&](size_t row) {
+    if (fates_[row] == Fate::kDuplicate) outcome.duplicates.push_back(batch.point[row]);
+    if (fates_[row] == Fate::kQuarantine) outcome.quarantined.push_back(batch.point[row]);
+    return fates_[row] == Fate::kKeep;
+  });
   return outcome;
 }
 
