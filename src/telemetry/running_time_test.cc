@@ -6,27 +6,27 @@ namespace penstock::telemetry {
 namespace {
 
 using std::chrono::minutes;
-Time At(int minute) { return FromMicros(0) + minutes(1000 + minute); }
+Time AtMinute(int minute) { return FromMicros(0) + minutes(1000 + minute); }
 
 TEST(RunningTimeTest, AThingWithoutThePointAlwaysRuns) {
-  EXPECT_TRUE(RunningTime().RanThrough("weather-1", At(0), minutes(20)));
+  EXPECT_TRUE(RunningTime().RanThrough("weather-1", AtMinute(0), minutes(20)));
 }
 
 TEST(RunningTimeTest, AMinorStopIsForgiven) {
   RunningTime running;
-  running.See("filler-1", At(0), true);
-  running.See("filler-1", At(5), false);
-  EXPECT_FALSE(running.RanThrough("filler-1", At(6), minutes(20))) << "it stands now";
-  running.See("filler-1", At(9), true);
-  EXPECT_TRUE(running.RanThrough("filler-1", At(20), minutes(20)));
+  running.See("filler-1", AtMinute(0), true);
+  running.See("filler-1", AtMinute(5), false);
+  EXPECT_FALSE(running.RanThrough("filler-1", AtMinute(6), minutes(20))) << "it stands now";
+  running.See("filler-1", AtMinute(9), true);
+  EXPECT_TRUE(running.RanThrough("filler-1", AtMinute(20), minutes(20)));
 }
 
 TEST(RunningTimeTest, ALongStopIsNotUntilItHasLeftTheWindow) {
   RunningTime running;
-  running.See("pump-7", At(0), false);
-  running.See("pump-7", At(15), true);
-  EXPECT_FALSE(running.RanThrough("pump-7", At(20), minutes(20)));
-  EXPECT_TRUE(running.RanThrough("pump-7", At(30), minutes(20)));
+  running.See("pump-7", AtMinute(0), false);
+  running.See("pump-7", AtMinute(15), true);
+  EXPECT_FALSE(running.RanThrough("pump-7", AtMinute(20), minutes(20)));
+  EXPECT_TRUE(running.RanThrough("pump-7", AtMinute(30), minutes(20)));
 }
 
 }  // namespace
