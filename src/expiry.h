@@ -1,5 +1,6 @@
 // What is older than site.yaml's `retain: decisions` goes: closed alarms with their decision
-// records and chains. Labels stay for ever, and what a label of that time speaks of stays with it.
+// records, chains and what KPIs know of them. Labels stay for ever, and what a label of that time
+// speaks of stays with it.
 //
 // Thread rule: one thread at a time.
 #pragma once
@@ -9,6 +10,7 @@
 #include "base/clock.h"
 #include "decisions/alarms.h"
 #include "learning/labels.h"
+#include "value_flow.h"
 
 namespace penstock {
 
@@ -18,17 +20,20 @@ class Expiry {
 
   // All outlive it.
   Expiry(Duration retain_decisions, const Clock& clock, decisions::Alarms& alarms,
-         const learning::Labels& labels)
-      : retain_(retain_decisions), clock_(clock), alarms_(alarms), labels_(labels) {}
+         const learning::Labels& labels, ValueFlow& value)
+      : retain_(retain_decisions), clock_(clock), alarms_(alarms), labels_(labels), value_(value) {}
 
   // Cheap unless an hour has passed; then deletes a bounded number, and the rest at the next calls.
   void Sweep();
 
  private:
+  Result<decisions::Expired> Forget(Time before, const std::vector<std::string>& kept);
+
   const Duration retain_;
   const Clock& clock_;
   decisions::Alarms& alarms_;
   const learning::Labels& labels_;
+  ValueFlow& value_;
   std::optional<Time> last_;
 };
 

@@ -119,9 +119,9 @@ struct Node::Parts {
   std::unique_ptr<decisions::Provenance> provenance;
   std::unique_ptr<decisions::Alarms> alarms;
   std::unique_ptr<learning::Labels> labels;
-  std::unique_ptr<Expiry> expiry;
   std::unique_ptr<DecisionFlow> flow;
   std::unique_ptr<ValueFlow> value;
+  std::unique_ptr<Expiry> expiry;
   std::unique_ptr<StreamFlow> stream;  // Outlives the pipeline, which calls it.
   std::unique_ptr<EdgeHub> edge_hub;   // Outlives the pipeline, which calls it.
   std::unique_ptr<telemetry::Pipeline> pipeline;
@@ -201,13 +201,13 @@ Status Node::Parts::OpenDecisions() {
   ASSIGN_OR_RETURN(provenance, decisions::Provenance::Open(*records));
   ASSIGN_OR_RETURN(alarms, decisions::Alarms::Open(*records, *clock, *provenance, *audit));
   ASSIGN_OR_RETURN(labels, learning::Labels::Open(*records));
-  expiry = std::make_unique<Expiry>(settings.retain_decisions, *clock, *alarms, *labels);
   flow = std::make_unique<DecisionFlow>(DecisionFlow::Parts{
       *clock, *directory, *features, *scorer, *anomalies, *alarms, *provenance,
       [this](const things::Point& point) { return contracts->ContractOf(point); }});
   flow->Bind(settings.folder + "/models");
   ASSIGN_OR_RETURN(value, ValueFlow::Open({settings, *clock, *directory, *records, *history,
                                            *alarms, *provenance, *labels, *scorer, *models}));
+  expiry = std::make_unique<Expiry>(settings.retain_decisions, *clock, *alarms, *labels, *value);
   features->OnRow([this](const std::string& schema, telemetry::FeatureRow&& row) {
     flow->OnRow(schema, std::move(row));
   });

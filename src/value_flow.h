@@ -50,6 +50,10 @@ class ValueFlow {
   // Stores label and KPI changes under the alarm's trace; returns the names of the KPIs that
   // changed.
   std::vector<std::string> OnVerdict(const decisions::Alarm& alarm);
+  // As value::AlarmFacts::Expire.
+  Status Expire(Time before, const std::vector<std::string>& kept) {
+    return facts_->Expire(before, kept);
+  }
 
   value::Kpis& kpis() { return *kpis_; }
   value::States& states() { return *states_; }

@@ -115,7 +115,7 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
   const ScaledClock clock(origin, options.speed);
   const Watch watch;
   NodeOptions node_options{settings, &clock, models};
-  ASSIGN_OR_RETURN(const auto node, Node::Start(std::move(node_options)));
+  ASSIGN_OR_RETURN(auto node, Node::Start(std::move(node_options)));
   ASSIGN_OR_RETURN(const std::string token, node->MachineToken("cli", trust::Role::kAdmin));
   const NodeAddress address{node->url(), token, getpid()};
   PlantProcess::Options plant_options{options.seed,
@@ -126,7 +126,7 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
                                       true,
                                       options.operator_error_rate};
   ASSIGN_OR_RETURN(plant_options.token, node->MachineToken("plant-crew", trust::Role::kTechnician));
-  ASSIGN_OR_RETURN(const auto plant, PlantProcess::Start(plant_options, clock));
+  ASSIGN_OR_RETURN(auto plant, PlantProcess::Start(plant_options, clock));
 
   const auto first = Run(common, *node, stop, watch, ToSeconds(time));
   const double ran = watch.Seconds();
@@ -140,7 +140,8 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
   report["speed"] = options.speed;
   report["ran_s"] = ran;
   report["production"] = truth.value("production", Json(nullptr));
-  node->Stop();
+  plant.reset();
+  node.reset();  // It writes its last into the folder.
   report["rss_mb_max"] = PeakMegabytes();
   report["cpu_s"] = CpuSeconds() - cpu_before;
   if (common.data.empty()) fs::remove_all(folder, ignored);

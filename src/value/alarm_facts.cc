@@ -88,6 +88,26 @@ Status AlarmFacts::Put(const decisions::Alarm& alarm) {
   return {};
 }
 
+Status AlarmFacts::Expire(Time before, const std::vector<std::string>& kept) {
+  const std::lock_guard lock(mutex_);
+  std::vector<AlarmFact> left;
+  Json gone = Json::array();
+  for (const AlarmFact& fact : facts_) {
+    const bool over = fact.cleared && *fact.cleared < before &&
+                      (!fact.verdict || fact.verdict_at < before) &&
+                      std::ranges::find(kept, fact.trace) == kept.end();
+    if (over)
+      gone.push_back(fact.id);
+    else
+      left.push_back(fact);
+  }
+  if (gone.empty()) return {};
+  TRY(records_.Run("DELETE FROM value_alarms WHERE id IN (SELECT value FROM json_each(?))",
+                   {gone.dump()}));
+  facts_ = std::move(left);
+  return {};
+}
+
 std::vector<AlarmFact> AlarmFacts::Touching(const std::string& thing, Time from, Time to) const {
   const std::lock_guard lock(mutex_);
   std::vector<AlarmFact> found;

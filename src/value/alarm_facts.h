@@ -34,6 +34,9 @@ class AlarmFacts {
 
   // Takes over the alarm as it is now; the same alarm again changes nothing but what changed.
   Status Put(const decisions::Alarm& alarm);
+  // Deletes the facts of alarms that were cleared, and judged if at all, before `before`, except of
+  // the traces in `kept`. KPIs that reach further back than `before` no longer count them.
+  Status Expire(Time before, const std::vector<std::string>& kept);
   // Raised before `to` and (not cleared, or answered or cleared at or after `from`), by time of
   // raising.
   std::vector<AlarmFact> Touching(const std::string& thing, Time from, Time to) const;

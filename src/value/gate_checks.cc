@@ -64,7 +64,10 @@ double Completeness(const PointCoverage& coverage, Time from, Time now) {
 
 void Sponsor(const GateContext& c, Check& check) {
   check.query = fmt::format("/api/v1/usecases/{}", c.use.name);
-  check.fix = fmt::format("penstock gate sign {} --as {}", c.use.name, c.use.sponsor);
+  check.fix = fmt::format(
+      "{1} signs on the use case's page; while nobody holds that title: "
+      "penstock gate sign {0} --as {1}",
+      c.use.name, c.use.sponsor);
   if (!c.signature) {
     check.text = fmt::format("no signature by {}", c.use.sponsor);
   } else if (c.signature->digest != c.use.digest) {

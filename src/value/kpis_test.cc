@@ -182,5 +182,26 @@ TEST_F(KpisTest, AMachineHasItsOwnTimesButNotTheLinesCounters) {
   EXPECT_EQ(line_.kpis->Compute("")->size(), KpiKinds().size());
 }
 
+TEST_F(KpisTest, WhatExpiredIsForgottenExceptWhatLabelsNeed) {
+  const auto answered = [&](const char* id, int minute) {
+    auto alarm =
+        TestLine::Answered(line_.Alarm(id, "pump-7", minute), VerdictKind::kTrueFault, minute + 1);
+    alarm.cleared_at = At(60 * (minute + 2));
+    alarm.trace.bytes[1] = static_cast<uint8_t>(minute);
+    line_.kpis->Observe(alarm);
+    return alarm;
+  };
+  const auto first = answered("A-1", 1), labelled = answered("A-2", 10), late = answered("A-3", 50);
+  const auto open = line_.Alarm("A-4", "pump-7", 2);
+  line_.kpis->Observe(open);
+  ASSERT_TRUE(line_.facts->Expire(At(60 * 30), {labelled.trace.ToString()}));
+  for (int opened = 0; opened < 2; ++opened) {
+    std::vector<std::string> left;
+    for (const auto& fact : line_.facts->Raised({}, At(0), At(7200))) left.push_back(fact.id);
+    EXPECT_EQ(left, (std::vector<std::string>{"A-4", "A-2", "A-3"}));
+    line_.Open();
+  }
+}
+
 }  // namespace
 }  // namespace penstock::value
