@@ -1,6 +1,7 @@
 // The one place that speaks to the node: the types of docs/formats/rest.md and a function for each request.
 // A failed request throws a Problem (RFC 9457), with the fix that the node proposes where it has one.
 
+import type { Edge, Invitation, Uplink } from './api_edges';
 import type { AccessRequest, Compliance, Contract, ContractDetail, ContractVersion, Product, ProductDetail, SqlAnswer } from './api_products';
 
 export type * from './api_products';
@@ -485,5 +486,9 @@ export const api = {
   removeUser: (name: string) => request<unknown>('DELETE', `/users/${part(name)}`),
   tokens: () => get<List<Token>>('/tokens'),
   addToken: (body: { name: string; role: Role }) => post<{ secret: string }>('/tokens', body),
+  edges: () => get<List<Edge>>('/edges'),
+  inviteEdge: (name: string) => post<Invitation>('/edges', { name }),
+  revokeEdge: (name: string) => post<unknown>(`/edges/${part(name)}/revoke`, {}),
+  uplink: () => get<Uplink>('/uplink'),
   removeToken: (name: string) => request<unknown>('DELETE', `/tokens/${part(name)}`),
 };

@@ -3,6 +3,7 @@
 import { api, type Contract, type Device, type Point, type Product } from '../api';
 import { ReadingText, useReading } from '../components/point_row';
 import { ContractLinks } from '../components/contract_links';
+import { EdgesView } from '../components/edges';
 import { Loading, ProblemNote } from '../components/problem';
 import { QuarantineView } from '../components/quarantine';
 import { Header } from '../components/shell';
@@ -22,6 +23,7 @@ const TABS = [
   { href: '/data/contracts', title: 'Contracts' },
   { href: '/data/sql', title: 'SQL' },
   { href: '/data/devices', title: 'Devices' },
+  { href: '/data/edges', title: 'Edges' },
   { href: '/data/quarantine', title: 'Quarantine' },
   { href: '/data/ledger', title: 'Ledger' },
 ];
@@ -50,6 +52,8 @@ function Tab({ tab }: { tab: string }) {
       return <QuarantineView />;
     case 'ledger':
       return <LedgerView />;
+    case 'edges':
+      return <EdgesView />;
     case 'devices':
       return <Devices />;
     default:

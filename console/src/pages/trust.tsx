@@ -5,6 +5,7 @@ import { AuditProofNote } from '../components/audit_proof';
 import { More } from '../components/more';
 import { Empty, Loading, ProblemNote } from '../components/problem';
 import { Header } from '../components/shell';
+import { SureButton } from '../components/sure_button';
 import { ListTable, type Column } from '../components/table';
 import { Tabs } from '../components/tabs';
 import { TimeText } from '../components/time_text';
@@ -80,22 +81,6 @@ function RoleSelect({ role, onChange }: { role: Role; onChange: (role: Role) => 
   );
 }
 
-function Remove({ what, action, onDone }: { what: string; action: () => Promise<unknown>; onDone: () => void }) {
-  const [sure, setSure] = useState(false);
-  const { run, busy, problem } = useAction(async () => {
-    await action();
-    onDone();
-  });
-  return (
-    <>
-      <button type="button" className="link" disabled={busy} onClick={() => (sure ? void run() : setSure(true))} onBlur={() => setSure(false)}>
-        {sure ? `Really remove ${what}?` : 'Remove'}
-      </button>
-      <ProblemNote problem={problem} />
-    </>
-  );
-}
-
 // "plant-manager, shift-lead" as a person types it.
 function Titles({ user }: { user: User }) {
   const held = (user.titles ?? []).join(', ');
@@ -152,7 +137,7 @@ function Users() {
     { title: 'Name', show: (u) => <b>{u.name}</b> },
     { title: 'Role', show: (u) => u.role },
     { title: 'Titles', show: (u) => <Titles user={u} /> },
-    { title: '', show: (u) => <Remove what={u.name} action={() => api.removeUser(u.name)} onDone={() => invalidate('users')} /> },
+    { title: '', show: (u) => <SureButton verb="Remove" what={u.name} action={() => api.removeUser(u.name)} onDone={() => invalidate('users')} /> },
   ];
   return (
     <div className="two">
@@ -200,7 +185,7 @@ function Tokens() {
     { title: 'Name', show: (t) => <b>{t.name}</b> },
     { title: 'Role', show: (t) => t.role },
     { title: 'Made', show: (t) => <TimeText time={t.created} none="not known" /> },
-    { title: '', show: (t) => <Remove what={t.name} action={() => api.removeToken(t.name)} onDone={() => invalidate('tokens')} /> },
+    { title: '', show: (t) => <SureButton verb="Remove" what={t.name} action={() => api.removeToken(t.name)} onDone={() => invalidate('tokens')} /> },
   ];
   return (
     <div className="two">
