@@ -18,7 +18,7 @@ const COLUMNS: Column<Edge>[] = [
   { title: 'Rows here', num: true, show: (e) => formatCount(edgeTotals(e).rows) },
   { title: 'Came again', num: true, show: (e) => formatCount(edgeTotals(e).again) },
   { title: 'Gaps', show: (e) => <Gaps edge={e} /> },
-  { title: 'Certificate until', show: (e) => <TimeText time={e.until} none="none" /> },
+  { title: 'Valid until', show: (e) => <TimeText time={e.until} none="none" /> },
 ];
 
 function Gaps({ edge }: { edge: Edge }) {
