@@ -80,7 +80,11 @@ export interface Point {
   normal_high: number | null;
   sample_rate_hz: number | null;
   spark?: (number | null)[];
+  words?: [number, string][]; // What values of a switch or a whole number are called.
 }
+
+// Of a point of text: [start of the bucket in ms, first, null, null, last, samples, of which bad]
+export type TextTrendRow = [number, string | null, null, null, string | null, number, number];
 
 // [start of the bucket in ms, first, min, max, last, samples, of which bad]
 export type TrendRow = [number, number | null, number | null, number | null, number | null, number, number];

@@ -3,7 +3,8 @@
 import { memo } from 'react';
 import type { Point } from '../api';
 import { formatCount, formatValue, unitText } from '../lib/format';
-import { gauge, isGood, pointLabel, qualityText, standing } from '../lib/points';
+import { gauge, isGood, pointLabel, qualityText, standing, wordOf } from '../lib/points';
+import { textLine } from '../lib/texts';
 import { clockText } from '../lib/time';
 import { sparkGap, sparkPath } from '../lib/trend';
 import { useConnection, useLiveValue } from '../live/store';
@@ -35,8 +36,11 @@ export function ReadingText({ point, reading }: { point: Point; reading: Reading
   return <>{readingValue(point, reading)}</>;
 }
 
-// Switches come as 0 and 1.
+// Switches come as 0 and 1; a text on one line, whole in the title.
 function readingValue(point: Point, reading: Reading): string {
+  const word = wordOf(point, reading.value);
+  if (word !== null) return word;
+  if (typeof reading.value === 'string') return textLine(reading.value, 60);
   if (point.type === 'boolean' && typeof reading.value === 'number') return formatValue(reading.value !== 0);
   if (point.type === 'integer' && typeof reading.value === 'number') return `${formatCount(reading.value)} ${unitText(point.unit)}`.trim();
   return formatValue(reading.value, point.unit);

@@ -75,7 +75,7 @@ function Row({ point, runs, red, selected, onSelect }: { point: Point; runs: boo
       <td className="gauge-cell">
         <GaugeBar point={point} value={good ? reading.value : null} />
       </td>
-      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}`.trim() : point.type === 'boolean' ? '' : 'not known'}</td>
+      <td className="soft">{band ? `${formatNumber(point.normal_low)} to ${formatNumber(point.normal_high)} ${unitText(point.unit)}`.trim() : point.type === 'boolean' || point.type === 'string' ? '' : 'not known'}</td>
       <td className="wide-only">
         <Spark values={point.spark} />
       </td>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { anAlarm, aPoint } from '../test_data';
-import { blamed, evidencePoint, featureText, gauge, isCounter, isWaveform, pickPoints, pointLabel, propertyOf, qualityText, rateBand, rateUnit, standing, tellsState } from './points';
+import { blamed, evidencePoint, featureText, gauge, isCounter, isWaveform, pickPoints, pointLabel, propertyOf, qualityText, rateBand, rateUnit, standing, tellsState, wordOf } from './points';
 
 const because = (feature: string, contribution: number) => ({ feature, value: 1, unit: '1', normal_low: null, normal_high: null, contribution });
 
@@ -23,6 +23,16 @@ describe('normal band', () => {
     expect(gauge(aPoint(none), 1)).toBeNull();
     expect(gauge(aPoint({ ...none, minimum: 0, maximum: 10 }), 5)).toEqual({ low: 0, high: 0, at: 50 });
     expect(gauge(aPoint(), null)?.at).toBeNull();
+  });
+});
+
+describe('words', () => {
+  it('stand for the values that the description names', () => {
+    const valve = aPoint({ type: 'boolean', words: [[0, 'closed'], [1, 'open']] });
+    expect(wordOf(valve, 1)).toBe('open');
+    expect(wordOf(valve, false)).toBe('closed');
+    expect(wordOf(aPoint({ type: 'integer', words: [[3, 'cleaning']] }), 4)).toBeNull();
+    expect(wordOf(aPoint(), 1)).toBeNull();
   });
 });
 

@@ -29,6 +29,12 @@ export function standing(value: unknown, low: number | null, high: number | null
   return 'normal';
 }
 
+// What the point's description calls this value, or null.
+export function wordOf(point: Pick<Point, 'words'>, value: unknown): string | null {
+  const number = typeof value === 'boolean' ? Number(value) : value;
+  return point.words?.find(([named]) => named === number)?.[1] ?? null;
+}
+
 export interface Gauge {
   low: number; // Normal band and marker as shares of the scale, 0 to 100.
   high: number;
@@ -37,7 +43,7 @@ export interface Gauge {
 
 // The scale is the normal band with room on both sides, within the point's own limits; a value beyond sits at the end.
 export function gauge(point: Pick<Point, 'type' | 'minimum' | 'maximum' | 'normal_low' | 'normal_high'>, value: unknown): Gauge | null {
-  if (point.type === 'boolean') return null;
+  if (point.type === 'boolean' || point.type === 'string') return null;
   const { minimum, maximum, normal_low: low, normal_high: high } = point;
   let from: number;
   let to: number;

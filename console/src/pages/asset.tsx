@@ -6,6 +6,7 @@ import { Empty, Loading, ProblemNote } from '../components/problem';
 import { PointsTable } from '../components/points_table';
 import { Header } from '../components/shell';
 import { StatesBar } from '../components/states_bar';
+import { TextTrend } from '../components/text_trend';
 import { Trend } from '../components/trend';
 import { useResource } from '../data/cache';
 import { byUrgency, isActive, isOpen } from '../lib/alarms';
@@ -62,7 +63,8 @@ function Machine({ asset, thing }: { asset: Asset; thing: string }) {
           {!points.data && (points.problem ? <ProblemNote problem={points.problem} retry={points.reload} /> : <Loading lines={8} />)}
           {points.data && <PointsTable points={list} runs={runs(asset.state)} alarms={open} selected={point?.path ?? null} onSelect={(p) => setSelected(p.path)} />}
         </div>
-        {point && <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
+        {point?.type === 'string' && <TextTrend key={point.path} path={point.path} title={shortName(words(point.property))} />}
+        {point && point.type !== 'string' && <Trend key={point.path} path={point.path} title={shortName(words(point.property))} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
         {hasStates && <StatesBar asset={asset.path} />}
       </div>
       <div className="stack">

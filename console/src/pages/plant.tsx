@@ -7,6 +7,7 @@ import { KpiTile } from '../components/kpi_tile';
 import { MachineCard } from '../components/machine_card';
 import { Empty, Loading, ProblemNote } from '../components/problem';
 import { Header } from '../components/shell';
+import { TextTrend } from '../components/text_trend';
 import { Trend } from '../components/trend';
 import { useResource } from '../data/cache';
 import { useOpenAlarms } from '../hooks';
@@ -78,7 +79,8 @@ function Machines() {
           </div>
         </div>
       ))}
-      {point && <Trend key={point.path} path={point.path} title={titleOfPoint} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
+      {point?.type === 'string' && <TextTrend key={point.path} path={point.path} title={titleOfPoint} />}
+      {point && point.type !== 'string' && <Trend key={point.path} path={point.path} title={titleOfPoint} waveform={isWaveform(point)} marks={marks} rateBand={band} />}
     </section>
   );
 }
