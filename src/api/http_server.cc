@@ -2,8 +2,8 @@
 // handler runs on a pool, since it may ask the history or the records; its answer comes back to the
 // connection's strand by a posted completion.
 //
-// TLS is the same loop over another stream: what differs is the handshake before it, of which the
-// first bytes are read apart, so that a client that speaks plain HTTP is told so.
+// TLS is the same loop (byte_stream.h knows the difference): what differs is the handshake before
+// it, of which the first bytes are read apart, so that a client that speaks plain HTTP is told so.
 //
 // A streamed body (a file, an export) is made on threads of its own: it may wait for the disk or
 // for a query, and must not keep the handlers from answering. One block is in memory at a time.
@@ -14,18 +14,29 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio.hpp>
-#include <boost/asio/ssl.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <cstring>
 #include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "api/byte_stream.h"
 #include "api/event_hub.h"
+#include "api/http_head.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
@@ -44,23 +55,20 @@ constexpr auto kEventHeartbeat = std::chrono::seconds(15);
 constexpr uint32_t kHeaderBytesMax = 32 << 10;
 constexpr auto kDrain = std::chrono::seconds(5);
 constexpr uint64_t kDrainBytesMax = 256 << 20;
+constexpr size_t kReadBytesMax = 64 << 10;
 constexpr size_t kStreamThreads = 6;
 constexpr uint64_t kReadDirectlyFrom = 16 << 10;  // Bytes of a body.
 constexpr auto kGoodbye = std::chrono::seconds(2);
 constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446, section 5.1.
 
 using Parser = http::request_parser<http::string_body>;
-using PlainStream = beast::tcp_stream;
-using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-
 // Who is at the other end of a connection.
 struct Remote {
   std::string address;
   trust::TlsPeer peer;
 };
 
-beast::tcp_stream& TcpOf(PlainStream& stream) { return stream; }
-beast::tcp_stream& TcpOf(TlsStream& stream) { return stream.next_layer(); }
+asio::const_buffer BufferOf(std::string_view text) { return {text.data(), text.size()}; }
 
 Request ToRequest(http::request<http::string_body>&& message, const Remote& remote) {
   Request request;
@@ -100,20 +108,6 @@ bool WasCut(const boost::system::error_code& error) {
   return error == http::error::partial_message || error == http::error::end_of_stream ||
          error == beast::error::timeout || error == asio::error::eof ||
          error == asio::error::connection_reset || error == asio::ssl::error::stream_truncated;
-}
-
-// Headers that every answer carries: the console is the only page that may script, frame or send.
-template <typename Body>
-void SetCommonHeaders(http::response<Body>& message) {
-  message.set("Content-Security-Policy",
-              "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-              "connect-src 'self'; "
-              "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
-  message.set("X-Content-Type-Options", "nosniff");
-  message.set("Referrer-Policy", "no-referrer");
-  message.set("Cross-Origin-Opener-Policy", "same-origin");
-  if (message.find(http::field::cache_control) == message.end())
-    message.set(http::field::cache_control, "no-store");
 }
 
 class Server final : public HttpServer {
@@ -185,52 +179,33 @@ class Server final : public HttpServer {
         Counter("penstock_http_refused_total", "Connections refused at the limit").Add();
         continue;  // The socket closes.
       }
-      if (options_.tls)
-        asio::co_spawn(io_, ServeTls(beast::tcp_stream(std::move(socket))), asio::detached);
-      else
-        asio::co_spawn(io_, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
+      asio::co_spawn(io_, Serve(std::move(socket)), asio::detached);
     }
   }
 
-  awaitable<void> Serve(PlainStream stream) {
+  awaitable<void> Serve(tcp::socket socket) {
     ++connections_;
     try {
-      stream.socket().set_option(tcp::no_delay(true));
-      const Remote remote{stream.socket().remote_endpoint().address().to_string(), {}};
-      co_await ServeAll(stream, remote);
-      boost::system::error_code ignored;
-      stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+      ByteStream stream(std::move(socket));
+      Remote remote{stream.Address(), {}};
+      bool open = true;
+      if (options_.tls) open = co_await Handshake(stream);
+      if (open) {
+        remote.peer = stream.Peer();
+        beast::flat_buffer buffer;
+        while (co_await ServeOne(stream, buffer, remote)) {
+        }
+        stream.ExpiresAfter(kGoodbye);
+        co_await stream.End();
+      }
     } catch (const std::exception& error) {  // The peer went away, or idled too long.
       LogDebug("http: connection ended: {}", error.what());
     }
     --connections_;
   }
 
-  awaitable<void> ServeTls(beast::tcp_stream tcp_stream) {
-    ++connections_;
-    try {
-      tcp_stream.socket().set_option(tcp::no_delay(true));
-      Remote remote{tcp_stream.socket().remote_endpoint().address().to_string(), {}};
-      // Asio's context takes a reference of its own and gives it back.
-      const trust::Tls::Context shared = options_.tls();
-      SSL_CTX_up_ref(shared.get());
-      asio::ssl::context context(shared.get());
-      std::optional<TlsStream> stream(std::in_place, std::move(tcp_stream), context);
-      if (co_await Handshake(*stream)) {
-        remote.peer = trust::PeerOf(stream->native_handle());
-        co_await ServeAll(*stream, remote);
-        TcpOf(*stream).expires_after(kGoodbye);
-        boost::system::error_code ignored;
-        co_await stream->async_shutdown(asio::redirect_error(use_awaitable, ignored));
-      }
-    } catch (const std::exception& error) {
-      LogDebug("https: connection ended: {}", error.what());
-    }
-    --connections_;
-  }
-
   // False when there will be no TLS here; the client was told what can be told.
-  awaitable<bool> Handshake(TlsStream& stream) {
+  awaitable<bool> Handshake(ByteStream& stream) {
     if (handshakes_ >= options_.handshakes_max) {
       trust::CountTlsRefusal("too many handshakes");
       co_return false;
@@ -239,20 +214,19 @@ class Server final : public HttpServer {
     // Also when the coroutine is destroyed by the end of the server.
     const auto leave = [](size_t* count) { --*count; };
     const std::unique_ptr<size_t, decltype(leave)> counted(&handshakes_, leave);
-    TcpOf(stream).expires_after(options_.handshake_timeout);
+    stream.ExpiresAfter(options_.handshake_timeout);
     std::vector<char> first(4096);
     boost::system::error_code error;
-    const size_t size = co_await TcpOf(stream).async_read_some(
-        asio::buffer(first), asio::redirect_error(use_awaitable, error));
+    const size_t size = co_await stream.ReadSome(asio::buffer(first), error);
     if (!error && first[0] != kTlsHandshakeRecord) {
       trust::CountTlsRefusal("not tls");
-      co_await WritePlainRefusal(TcpOf(stream));
+      const Response refusal = ProblemAs(
+          400, InvalidArgument("this port speaks TLS: use https:// instead of http://").error());
+      co_await Refuse(stream, refusal);
       co_return false;
     }
-    if (!error)
-      co_await stream.async_handshake(asio::ssl::stream_base::server,
-                                      asio::buffer(first.data(), size),
-                                      asio::redirect_error(use_awaitable, error));
+    const trust::Tls::Context context = options_.tls();
+    if (!error) co_await stream.StartTls(context, asio::const_buffer(first.data(), size), error);
     if (!error) co_return true;
     const bool refused = error.category() == asio::error::get_ssl_category() &&
                          ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
@@ -263,28 +237,12 @@ class Server final : public HttpServer {
     co_return false;
   }
 
-  // For a client that speaks HTTP without TLS; for any other, closing says as much.
-  static awaitable<void> WritePlainRefusal(beast::tcp_stream& stream) {
-    const Response refusal = ProblemAs(
-        400, InvalidArgument("this port speaks TLS: use https:// instead of http://").error());
-    http::response<http::string_body> message(http::status::bad_request, 11);
-    message.set(http::field::content_type, refusal.content_type);
-    message.body() = refusal.body;
-    message.keep_alive(false);
-    message.prepare_payload();
-    boost::system::error_code error;
-    co_await http::async_write(stream, message, asio::redirect_error(use_awaitable, error));
+  // For whom there is no second request.
+  awaitable<void> Refuse(ByteStream& stream, const Response& refusal) {
+    co_await Write(stream, refusal, 11, false, false);
     co_await Drain(stream);
   }
 
-  template <typename Stream>
-  awaitable<void> ServeAll(Stream& stream, const Remote& remote) {
-    beast::flat_buffer buffer;
-    while (co_await ServeOne(stream, buffer, remote)) {
-    }
-  }
-
-  // One request and its answer; false when the connection ends.
   // What a body may come to, counted against bodies_bytes_max until its answer is there. I/O thread
   // only.
   class BodyClaim {
@@ -309,8 +267,7 @@ class Server final : public HttpServer {
   // A large body of known length goes from the socket into its place, in reads as large as the
   // socket has; the parser would take it in small pieces through a buffer. What did not come is cut
   // off.
-  template <typename Stream>
-  awaitable<boost::system::error_code> ReadBody(Stream& stream, beast::flat_buffer& buffer,
+  awaitable<boost::system::error_code> ReadBody(ByteStream& stream, beast::flat_buffer& buffer,
                                                 Parser& parser) {
     std::string& body = parser.get().body();
     const auto length = static_cast<size_t>(*parser.content_length());
@@ -322,20 +279,45 @@ class Server final : public HttpServer {
     });
     buffer.consume(early);
     boost::system::error_code error;
-    const size_t read =
-        co_await asio::async_read(stream, asio::buffer(body.data() + early, length - early),
-                                  asio::redirect_error(use_awaitable, error));
-    if (error) body.resize(early + read);
+    size_t read = early;
+    while (read < length && !error) {
+      const asio::mutable_buffer rest(body.data() + read, length - read);
+      read += co_await stream.ReadSome(rest, error);
+    }
+    body.resize(read);
     co_return error;
   }
 
+  // Gives the parser what comes until `done` says that it has enough.
+  static awaitable<boost::system::error_code> Parse(ByteStream& stream, beast::flat_buffer& buffer,
+                                                    Parser& parser, bool (Parser::*done)() const) {
+    boost::system::error_code error = http::error::need_more;
+    while (!(parser.*done)()) {
+      if (buffer.size() > 0) {
+        buffer.consume(parser.put(buffer.data(), error));
+        if (!error) continue;
+        if (error != http::error::need_more) co_return error;
+      }
+      const size_t room = std::clamp<size_t>(buffer.capacity() - buffer.size(), 512, kReadBytesMax);
+      const size_t read = co_await stream.ReadSome(buffer.prepare(room), error);
+      buffer.commit(read);
+      if (error == asio::error::eof) {
+        if (!parser.got_some()) co_return http::error::end_of_stream;
+        error = {};
+        parser.put_eof(error);
+      }
+      if (error) co_return error;
+    }
+    co_return boost::system::error_code();
+  }
+
   // Back-pressure: while what others have sent fills the bound, nothing is read from this socket.
-  awaitable<bool> WaitForRoom(beast::tcp_stream& stream, uint64_t bytes) {
+  awaitable<bool> WaitForRoom(ByteStream& stream, uint64_t bytes) {
     const auto fits = [&] { return body_bytes_ + bytes <= options_.bodies_bytes_max; };
     if (bytes == 0 || fits()) co_return true;
     Counter("penstock_http_bodies_waited_total", "Bodies left unread while others fill the bound")
         .Add();
-    stream.expires_never();
+    stream.ExpiresNever();
     const auto until = std::chrono::steady_clock::now() + options_.body_wait;
     asio::steady_timer pause(io_);
     while (!fits() && std::chrono::steady_clock::now() < until) {
@@ -343,40 +325,40 @@ class Server final : public HttpServer {
       boost::system::error_code ignored;
       co_await pause.async_wait(asio::redirect_error(use_awaitable, ignored));
     }
-    stream.expires_after(kIdle);
+    stream.ExpiresAfter(kIdle);
     co_return fits();
   }
 
-  template <typename Stream>
-  awaitable<bool> ServeOne(Stream& stream, beast::flat_buffer& buffer, const Remote& remote) {
+  // One request and its answer; false when the connection ends.
+  awaitable<bool> ServeOne(ByteStream& stream, beast::flat_buffer& buffer, const Remote& remote) {
     Parser parser;
     parser.header_limit(kHeaderBytesMax);
     parser.body_limit(options_.body_bytes_max);
-    TcpOf(stream).expires_after(kIdle);
-    boost::system::error_code error;
-    co_await http::async_read_header(stream, buffer, parser,
-                                     asio::redirect_error(use_awaitable, error));
+    stream.ExpiresAfter(kIdle);
+    parser.eager(false);  // The body stays in the buffer for ReadBody.
+    boost::system::error_code error =
+        co_await Parse(stream, buffer, parser, &Parser::is_header_done);
     const uint64_t bytes = error ? 0 : BytesOf(parser);
-    const bool room = co_await WaitForRoom(TcpOf(stream), bytes);
+    const bool room = co_await WaitForRoom(stream, bytes);
     BodyClaim claim(body_bytes_, bytes);
     if (!room) {
       Counter("penstock_http_bodies_refused_total", "Bodies refused while others fill the bound")
           .Add();
-      co_await Write(stream,
-                     Problem(ResourceExhausted("too many large requests at a time").error()), 11,
-                     false, false);
-      co_await Drain(stream);
+      const Response refusal =
+          Problem(ResourceExhausted("too many large requests at a time").error());
+      co_await Refuse(stream, refusal);
       co_return false;
     }
     if (!error && parser.get()[http::field::expect] == "100-continue") {
-      http::response<http::empty_body> go_on(http::status::continue_, 11);
-      co_await http::async_write(stream, go_on, use_awaitable);
+      co_await stream.Write(BufferOf("HTTP/1.1 100 Continue\r\n\r\n"));
     }
     const bool in_body = !error;
-    if (in_body && bytes >= kReadDirectlyFrom && !parser.chunked())
+    if (in_body && bytes >= kReadDirectlyFrom && !parser.chunked()) {
       error = co_await ReadBody(stream, buffer, parser);
-    else if (in_body)
-      co_await http::async_read(stream, buffer, parser, asio::redirect_error(use_awaitable, error));
+    } else if (in_body) {
+      parser.eager(true);
+      error = co_await Parse(stream, buffer, parser, &Parser::is_done);
+    }
     if (error && in_body && WasCut(error) && parser.get().count(kResumable) > 0) {
       Request torn = ToRequest(parser.release(), remote);
       torn.torn = true;
@@ -387,21 +369,20 @@ class Server final : public HttpServer {
     if (error == http::error::body_limit) {
       const Response refusal =
           ProblemAs(413, OutOfRange("body larger than {} bytes", options_.body_bytes_max).error());
-      co_await Write(stream, refusal, 11, false, false);
-      co_await Drain(stream);
+      co_await Refuse(stream, refusal);
       co_return false;
     }
     if (error) {
       Counter("penstock_http_malformed_total", "Requests that are no HTTP").Add();
-      co_await Write(stream,
-                     Problem(InvalidArgument("not an HTTP request: {}", error.message()).error()),
-                     11, false, false);
+      const Response refusal =
+          Problem(InvalidArgument("not an HTTP request: {}", error.message()).error());
+      co_await Write(stream, refusal, 11, false, false);
       co_return false;
     }
     const unsigned version = parser.get().version();
     const bool keep_alive = parser.get().keep_alive(),
                head = parser.get().method() == http::verb::head;
-    TcpOf(stream).expires_never();
+    stream.ExpiresNever();
     Response response = co_await Handle(ToRequest(parser.release(), remote));
     claim.Release();
     if (response.events) {
@@ -410,136 +391,115 @@ class Server final : public HttpServer {
     }
     if (response.stream) {
       const auto body = response.stream;
-      const std::function<Response()> make_head = [&] { return body->Head(std::move(response)); };
-      response = co_await OnStreams<Response>(make_head);
+      const std::function<void()> make_head = [&] { response = body->Head(std::move(response)); };
+      co_await OnStreams(make_head);
       if (response.stream)
         co_return co_await WriteStream(stream, std::move(response), version, keep_alive, head);
     }
-    co_await Write(stream, std::move(response), version, keep_alive, head);
+    co_await Write(stream, response, version, keep_alive, head);
     co_return keep_alive;
   }
 
   // Takes what a refused client still sends, for a while: a socket closed over unread bytes is
   // reset, and the client would never read why it was refused.
-  template <typename Stream>
-  static awaitable<void> Drain(Stream& stream) {
+  static awaitable<void> Drain(ByteStream& stream) {
+    stream.StopSending();
+    stream.ExpiresAfter(kDrain);
     boost::system::error_code error;
-    if constexpr (std::is_same_v<Stream, PlainStream>)
-      stream.socket().shutdown(tcp::socket::shutdown_send, error);
-    TcpOf(stream).expires_after(kDrain);
     std::vector<char> sink(64 << 10);
     for (uint64_t taken = 0; !error && taken < kDrainBytesMax;)
-      taken += co_await stream.async_read_some(asio::buffer(sink),
-                                               asio::redirect_error(use_awaitable, error));
+      taken += co_await stream.ReadSome(asio::buffer(sink), error);
+  }
+
+  // Waits until what `begin` started calls its argument, from any thread, once. What both write
+  // and read lives in the caller's frame, which that argument keeps. `begin` is a variable of the
+  // caller: g++ 12 destroys a temporary twice in a co_await expression.
+  awaitable<void> Await(const std::function<void(std::function<void()>)>& begin) {
+    auto initiate = [this, &begin](auto handler) {
+      // Shared by the copies: std::function wants to be copyable, a completion handler is not.
+      auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+      begin([this, waiting] { asio::post(io_, [waiting] { std::move (*waiting)(); }); });
+    };
+    co_return co_await asio::async_initiate<decltype(use_awaitable), void()>(initiate,
+                                                                             use_awaitable);
   }
 
   awaitable<Response> Handle(Request request) {
-    auto initiate = [this](auto handler, Request request_moved) {
-      // Shared by the responder's copies: std::function wants to be copyable, a completion handler
-      // is not.
-      auto done = std::make_shared<decltype(handler)>(std::move(handler));
-      asio::post(pool_, [this, done, request_in = std::move(request_moved)]() mutable {
-        handler_(std::move(request_in), [this, done](Response response) {
-          auto shared = std::make_shared<Response>(std::move(response));
-          asio::post(io_, [done, shared] { std::move (*done)(std::move(*shared)); });
+    Response answer;
+    const std::function<void(std::function<void()>)> begin = [&](std::function<void()> done) {
+      asio::post(pool_, [this, &request, &answer, done = std::move(done)] {
+        handler_(std::move(request), [&answer, done](Response response) {
+          answer = std::move(response);
+          done();
         });
       });
     };
-    co_return co_await asio::async_initiate<decltype(use_awaitable), void(Response)>(
-        initiate, use_awaitable, std::move(request));
+    co_await Await(begin);
+    co_return answer;
   }
 
-  template <typename Stream>
-  awaitable<void> Write(Stream& stream, Response response, unsigned version, bool keep_alive,
-                        bool head) {
-    http::response<http::string_body> message(static_cast<http::status>(response.status), version);
-    if (!response.content_type.empty())
-      message.set(http::field::content_type, response.content_type);
-    for (const auto& [name, value] : response.headers) message.insert(name, value);
-    SetCommonHeaders(message);
-    message.keep_alive(keep_alive);
-    if (head) {
-      message.content_length(response.body.size());
-    } else {
-      message.body() = std::move(response.body);
-      if (response.status != 204 && response.status != 304)
-        message.content_length(message.body().size());
-    }
-    TcpOf(stream).expires_after(kIdle);
-    if (head) {
-      http::response_serializer<http::string_body> serializer(message);
-      co_await http::async_write_header(stream, serializer, use_awaitable);
-    } else {
-      co_await http::async_write(stream, message, use_awaitable);
-    }
-  }
-
-  // Does the work on a thread that may wait, and goes on here with what it gave. `work` is a
-  // variable of the caller: g++ 12 destroys a temporary twice in a co_await expression.
-  template <typename T>
-  awaitable<T> OnStreams(const std::function<T()>& work) {
-    auto initiate = [this, &work](auto handler) {
-      auto done = std::make_shared<decltype(handler)>(std::move(handler));
-      asio::post(streams_, [this, done, &work] {
-        auto shared = std::make_shared<T>(work());
-        asio::post(io_, [done, shared] { std::move (*done)(std::move(*shared)); });
+  // Does the work on a thread that may wait.
+  awaitable<void> OnStreams(const std::function<void()>& work) {
+    const std::function<void(std::function<void()>)> begin = [&](std::function<void()> done) {
+      asio::post(streams_, [&work, done = std::move(done)] {
+        work();
+        done();
       });
     };
-    co_return co_await asio::async_initiate<decltype(use_awaitable), void(T)>(initiate,
-                                                                              use_awaitable);
+    co_await Await(begin);
+  }
+
+  awaitable<void> Write(ByteStream& stream, const Response& response, unsigned version,
+                        bool keep_alive, bool head_only) {
+    const bool has_body = response.status != 204 && response.status != 304;
+    Framing framing{.version = version, .keep_alive = keep_alive};
+    if (has_body || head_only) framing.length = response.body.size();
+    const std::string head = HeadOf(response, framing);
+    stream.ExpiresAfter(kIdle);
+    co_await stream.Write(BufferOf(head),
+                          BufferOf(has_body && !head_only ? response.body : std::string_view()));
   }
 
   // False when the connection ends: the body has no known end otherwise, or broke off.
-  template <typename Stream>
-  awaitable<bool> WriteStream(Stream& stream, Response response, unsigned version, bool keep_alive,
-                              bool head) {
+  awaitable<bool> WriteStream(ByteStream& stream, Response response, unsigned version,
+                              bool keep_alive, bool head_only) {
     const bool chunked = !response.length && version >= 11;
     keep_alive = keep_alive && (chunked || response.length);
-    http::response<http::empty_body> message(static_cast<http::status>(response.status), version);
-    message.set(http::field::content_type, response.content_type);
-    for (const auto& [name, value] : response.headers) message.insert(name, value);
-    SetCommonHeaders(message);
-    message.keep_alive(keep_alive);
-    if (response.length)
-      message.content_length(*response.length);
-    else
-      message.chunked(chunked);
-    http::response_serializer<http::empty_body> serializer(message);
-    TcpOf(stream).expires_after(kIdle);
-    co_await http::async_write_header(stream, serializer, use_awaitable);
-    if (head) co_return keep_alive;
+    const std::string head = HeadOf(response, {.version = version,
+                                               .keep_alive = keep_alive,
+                                               .chunked = chunked,
+                                               .length = response.length});
+    stream.ExpiresAfter(kIdle);
+    co_await stream.Write(BufferOf(head));
+    if (head_only) co_return keep_alive;
     const auto body = std::exchange(response.stream, nullptr);
-    const std::function<Result<std::string>()> make_block = [&] { return body->Next(); };
+    Result<std::string> block;
+    const std::function<void()> make_block = [&] { block = body->Next(); };
     while (true) {
-      TcpOf(stream).expires_never();
-      const auto block = co_await OnStreams<Result<std::string>>(make_block);
+      stream.ExpiresNever();
+      co_await OnStreams(make_block);
       if (!block) {
         Counter("penstock_http_streams_cut_total", "Streamed answers that broke off").Add();
         LogSometimes(LogLevel::kWarn, "http-stream", "answer cut: " + block.error().ToString());
         co_return false;
       }
       if (block->empty()) break;
-      TcpOf(stream).expires_after(kIdle);
-      if (chunked)
-        co_await asio::async_write(stream, http::make_chunk(asio::buffer(*block)), use_awaitable);
-      else
-        co_await asio::async_write(stream, asio::buffer(*block), use_awaitable);
+      stream.ExpiresAfter(kIdle);
+      const std::string chunk_head = chunked ? ChunkHead(block->size()) : "";
+      co_await stream.Write(BufferOf(chunk_head), BufferOf(*block),
+                            BufferOf(chunked ? kChunkEnd : std::string_view()));
     }
-    if (chunked) co_await asio::async_write(stream, http::make_chunk_last(), use_awaitable);
+    if (chunked) co_await stream.Write(BufferOf(kLastChunk));
     co_return keep_alive;
   }
 
-  template <typename Stream>
-  awaitable<void> WriteEvents(Stream& stream, Response& response) {
-    http::response<http::string_body> head(http::status::ok, 11);
-    head.set(http::field::content_type, "text/event-stream");
-    head.set("X-Accel-Buffering", "no");
-    for (const auto& [name, value] : response.headers) head.insert(name, value);
-    SetCommonHeaders(head);
-    head.keep_alive(false);
-    http::response_serializer<http::string_body> serializer(head);
-    TcpOf(stream).expires_after(kIdle);
-    co_await http::async_write_header(stream, serializer, use_awaitable);
+  awaitable<void> WriteEvents(ByteStream& stream, Response& response) {
+    response.status = 200;
+    response.content_type = "text/event-stream";
+    response.headers.emplace_back("X-Accel-Buffering", "no");
+    const std::string head = HeadOf(response, {});
+    stream.ExpiresAfter(kIdle);
+    co_await stream.Write(BufferOf(head));
     const auto timer = std::make_shared<asio::steady_timer>(io_);
     response.events->OnWake([this, weak = std::weak_ptr(timer)] {
       asio::post(io_, [weak] {
@@ -556,8 +516,8 @@ class Server final : public HttpServer {
         if (error) continue;
         text = ": still here\n\n";
       }
-      TcpOf(stream).expires_after(kIdle);
-      co_await asio::async_write(stream, asio::buffer(text), use_awaitable);
+      stream.ExpiresAfter(kIdle);
+      co_await stream.Write(BufferOf(text));
     }
     response.events->OnWake(nullptr);
   }
