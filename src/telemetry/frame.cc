@@ -14,11 +14,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <unordered_map>
 
 #include <zstd.h>
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "telemetry/texts.h"
 
 namespace penstock::telemetry {
 namespace {
@@ -35,9 +37,11 @@ constexpr size_t kProbe = 64;                     // Values that decide the numb
 
 struct Header {
   uint32_t crc, payload_bytes, body_bytes, rows, points;
-  uint8_t compression, edge_bytes;
+  uint8_t compression, edge_bytes, flags;
   uint64_t epoch, first;
 };
+
+constexpr uint8_t kHasTexts = 1;  // Of the flags.
 
 // Writes into memory that was made large enough before.
 class Pen {
@@ -179,15 +183,17 @@ Result<Header> ReadHeader(ByteView bytes) {
                 wire::Load<uint32_t>(b + 24),
                 b[28],
                 b[29],
+                b[30],
                 wire::Load<uint64_t>(b + 32),
                 wire::Load<uint64_t>(b + 40)};
-  if (header.compression > 1 || b[30] != 0 || b[31] != 0)
+  if (header.compression > 1 || b[30] > kHasTexts || b[31] != 0)
     return InvalidArgument("frame: compression {} or flags {} are not known here",
                            header.compression, b[30] | b[31] << 8);
   if (header.rows > kFrameRowsMax)
     return OutOfRange("frame: {} rows; at most {}", header.rows, kFrameRowsMax);
   const uint64_t body_max = kBytesPerRowMax * (uint64_t{header.rows} + 1) +
-                            uint64_t{header.points} * (kFramePathBytesMax + 2);
+                            uint64_t{header.points} * (kFramePathBytesMax + 2) +
+                            (header.flags == kHasTexts ? kFrameTextBytesMax : 0);
   if (header.points > header.rows || header.edge_bytes > kFrameEdgeBytesMax ||
       header.body_bytes > body_max || header.payload_bytes > header.body_bytes + 1024)
     return InvalidArgument("frame: {} points, {} bytes and {} inflated for {} rows", header.points,
@@ -211,10 +217,59 @@ struct FrameEncoder::Buffers {
   std::vector<int64_t> last;    // By place in the table.
   std::vector<uint32_t> exceptions;
 
+  const Texts* known_texts = nullptr;
+  size_t text_bytes_max = kFrameTextBytesMax, text_bytes = 0;
+  std::vector<std::string_view> texts;                   // Of this frame.
+  std::unordered_map<uint64_t, uint32_t> place_of;       // By code, into `texts`.
+  std::vector<std::pair<uint32_t, uint32_t>> text_rows;  // Row and place.
+  std::vector<double> numbers;                           // The values, 0 where there is a text.
+
   void Number(const Batch& batch, size_t begin, size_t end);
+  size_t FindTexts(const Batch& batch, size_t begin, size_t end);
   void PutTable(Pen& pen, const std::vector<std::string>& paths) const;
-  bool PutDecimal(Pen& pen, const Batch& batch, size_t begin, size_t rows);
+  void PutTexts(Pen& pen) const;
+  bool PutDecimal(Pen& pen, const Batch& batch, size_t begin, size_t rows, const double* values);
 };
+
+// Which rows have texts, and where the frame must end for their bytes.
+size_t FrameEncoder::Buffers::FindTexts(const Batch& batch, size_t begin, size_t end) {
+  texts.clear();
+  place_of.clear();
+  text_rows.clear();
+  text_bytes = 0;
+  if (known_texts == nullptr) return end;
+  for (size_t i = begin; i < end; ++i) {
+    if (!MayBeText(batch.value[i])) [[likely]]
+      continue;
+    const auto code = static_cast<uint64_t>(batch.value[i]);
+    auto place = place_of.find(code);
+    if (place == place_of.end()) {
+      const auto text = known_texts->Find(batch.value[i]);
+      if (!text) continue;  // A number, or a text that was lost: its code goes on.
+      if (text_bytes + text->size() > text_bytes_max && i > begin) return i;
+      text_bytes += text->size();
+      place = place_of.emplace(code, static_cast<uint32_t>(texts.size())).first;
+      texts.push_back(*text);
+    }
+    text_rows.emplace_back(static_cast<uint32_t>(i - begin), place->second);
+  }
+  return end;
+}
+
+void FrameEncoder::Buffers::PutTexts(Pen& pen) const {
+  pen.Varint(texts.size());
+  for (const std::string_view text : texts) {
+    pen.Varint(text.size());
+    pen.Raw(text.data(), text.size());
+  }
+  pen.Varint(text_rows.size());
+  uint32_t previous = 0;
+  for (const auto& [row, place] : text_rows) {
+    pen.Varint(row - previous);
+    pen.Varint(place);
+    previous = row;
+  }
+}
 
 void FrameEncoder::Buffers::Number(const Batch& batch, size_t begin, size_t end) {
   table.clear();
@@ -249,8 +304,8 @@ void FrameEncoder::Buffers::PutTable(Pen& pen, const std::vector<std::string>& p
 }
 
 // False, with nothing written that counts, when too many values are no decimals.
-bool FrameEncoder::Buffers::PutDecimal(Pen& pen, const Batch& batch, size_t begin, size_t rows) {
-  const double* values = batch.value.data() + begin;
+bool FrameEncoder::Buffers::PutDecimal(Pen& pen, const Batch& batch, size_t begin, size_t rows,
+                                       const double* values) {
   const int decimals = DecimalsOf(values, rows);
   if (decimals < 0) return false;
   const double power = kPower[static_cast<size_t>(decimals)];
@@ -302,16 +357,29 @@ FrameEncoder::FrameEncoder() : buffers_(std::make_unique<Buffers>()) {
 }
 FrameEncoder::~FrameEncoder() = default;
 
-void FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
-                          const std::vector<std::string>& paths, const Batch::Origin& origin,
-                          Bytes& out) {
-  const size_t rows = end - begin;
-  CHECK(begin <= end && end <= batch.size() && rows <= kFrameRowsMax &&
+void FrameEncoder::TakeTexts(const Texts* texts, size_t bytes_max) {
+  buffers_->known_texts = texts;
+  buffers_->text_bytes_max = std::min(bytes_max, kFrameTextBytesMax);
+}
+
+size_t FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
+                            const std::vector<std::string>& paths, const Batch::Origin& origin,
+                            Bytes& out) {
+  CHECK(begin <= end && end <= batch.size() && end - begin <= kFrameRowsMax &&
         origin.edge.size() <= kFrameEdgeBytesMax);
   Buffers& b = *buffers_;
+  end = b.FindTexts(batch, begin, end);
+  const size_t rows = end - begin;
   b.Number(batch, begin, end);
+  const double* values = batch.value.data() + begin;
+  if (!b.text_rows.empty()) {
+    b.numbers.assign(values, values + rows);
+    for (const auto& [row, place] : b.text_rows) b.numbers[row] = 0;
+    values = b.numbers.data();
+  }
   // A varint has at most 10 bytes; runs write two for each two rows at most.
-  b.body.resize((rows + 1) * kBytesPerRowMax + b.table.size() * (kFramePathBytesMax + 2));
+  b.body.resize((rows + 1) * kBytesPerRowMax + b.table.size() * (kFramePathBytesMax + 2) +
+                b.text_bytes);
   Pen pen(b.body.data());
   b.PutTable(pen, paths);
   PutSteps(pen, rows, [&](size_t i) { return uint64_t{b.index[batch.point[begin + i].value]}; });
@@ -320,7 +388,8 @@ void FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
   PutSteps(pen, rows,
            [&](size_t i) { return static_cast<uint64_t>(ToMicros(batch.ingest_time[begin + i])); });
   PutSteps(pen, rows, [&](size_t i) { return uint64_t{batch.quality[begin + i]}; });
-  if (!b.PutDecimal(pen, batch, begin, rows)) PutPlanes(pen, batch.value.data() + begin, rows);
+  if (!b.PutDecimal(pen, batch, begin, rows, values)) PutPlanes(pen, values, rows);
+  if (!b.text_rows.empty()) b.PutTexts(pen);
   const size_t body = static_cast<size_t>(pen.at() - b.body.data());
   CHECK(body <= b.body.size());
 
@@ -342,12 +411,14 @@ void FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
   wire::Store(h + 24, static_cast<uint32_t>(b.table.size()));
   h[28] = compressed ? 1 : 0;
   h[29] = static_cast<uint8_t>(origin.edge.size());
-  h[30] = h[31] = 0;
+  h[30] = b.text_rows.empty() ? 0 : kHasTexts;
+  h[31] = 0;
   wire::Store(h + 32, origin.epoch);
   wire::Store(h + 40, origin.first);
   if (!origin.edge.empty())
     std::memcpy(h + kFrameHeaderBytes, origin.edge.data(), origin.edge.size());
   wire::Store(h + kCrcAt, Crc32c(ByteView(h + kCrcFrom, head + payload - kCrcFrom)));
+  return end;
 }
 
 // --- Decoder
@@ -453,6 +524,39 @@ Status GetPaths(FrameReader& reader, size_t points, std::vector<std::string_view
   return {};
 }
 
+Status GetTexts(FrameReader& reader, Frame& frame) {
+  uint64_t texts = 0, rows = 0, size = 0, step = 0, place = 0, bytes = 0;
+  const size_t all = frame.batch.size();
+  if (!reader.Varint(&texts) || texts == 0 || texts > all) return reader.Bad("number of texts");
+  std::vector<double> codes;
+  codes.reserve(texts);
+  for (uint64_t i = 0; i < texts; ++i) {
+    if (!reader.Varint(&size) || size > kTextBytesMax || (bytes += size) > kFrameTextBytesMax)
+      return reader.Bad("table of texts");
+    const uint8_t* raw = reader.Take(size);
+    if (raw == nullptr) return reader.Bad("table of texts");
+    const std::string_view text(reinterpret_cast<const char*>(raw), size);
+    if (auto is_text = CheckText(text); !is_text)
+      return InvalidArgument("frame: text {} of {}: {}", i, texts, is_text.error().message);
+    frame.texts.emplace_back(text, UINT32_MAX);
+    codes.push_back(TextCode(text));
+  }
+  if (!reader.Varint(&rows) || rows < texts || rows > all) return reader.Bad("rows of texts");
+  frame.text_rows.reserve(rows);
+  for (uint64_t i = 0, row = 0; i < rows; ++i) {
+    if (!reader.Varint(&step) || step > all || (i > 0 && step == 0) || (row += step) >= all ||
+        !reader.Varint(&place) || place >= texts)
+      return reader.Bad("rows of texts");
+    frame.batch.value[row] = codes[place];
+    frame.text_rows.push_back(static_cast<uint32_t>(row));
+    uint32_t& first = frame.texts[place].second;
+    first = std::min(first, static_cast<uint32_t>(row));
+  }
+  for (const auto& [text, first] : frame.texts)
+    if (first == UINT32_MAX) return InvalidArgument("frame: a text that no row has");
+  return {};
+}
+
 bool IsEdgeName(std::string_view name) {
   for (const char c : name)
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
@@ -480,6 +584,8 @@ Result<size_t> FrameDecoder::Decode(ByteView bytes, Frame& frame, size_t rows_ma
   Batch& batch = frame.batch;
   const size_t rows = header.rows;
   batch.Clear();
+  frame.texts.clear();
+  frame.text_rows.clear();
   batch.point.resize(rows);
   batch.source_time.resize(rows);
   batch.ingest_time.resize(rows);
@@ -501,8 +607,10 @@ Result<size_t> FrameDecoder::Decode(ByteView bytes, Frame& frame, size_t rows_ma
     return word <= UINT32_MAX;
   }));
   TRY(buffers_->GetValues(reader, rows, frame, batch.value));
+  if (header.flags == kHasTexts) TRY(GetTexts(reader, frame));
   if (reader.left() > 0)
-    return InvalidArgument("frame: {} bytes too many behind its values", reader.left());
+    return InvalidArgument("frame: {} bytes too many behind its {}", reader.left(),
+                           header.flags == kHasTexts ? "texts" : "values");
   return size;
 }
 

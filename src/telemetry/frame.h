@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -21,6 +22,9 @@ inline constexpr size_t kFrameRowsMax = 1 << 18;   // What one record of the log
 inline constexpr size_t kFramePathBytesMax = 160;  // "thing/property", 64 + 1 + 64 and some.
 inline constexpr size_t kFrameEdgeBytesMax = 24;
 inline constexpr size_t kFrameHeaderBytes = 48;
+inline constexpr size_t kFrameTextBytesMax = 1 << 20;  // Of its texts, each counted once.
+
+class Texts;
 
 struct Frame {
   std::string edge;    // Who measured; "" when the sender has no sequence of its own.
@@ -28,6 +32,10 @@ struct Frame {
   uint64_t first = 0;  // The edge's sequence of row 0; row i has first + i.
   std::vector<std::string_view> paths;  // Into the decoder, until its next call.
   Batch batch;                          // point[i].value is an index into `paths`.
+  // Texts of rows, each once, with their first row; into the decoder, too. The rows have the codes
+  // that TextCode makes of them, and are listed in `text_rows`, rising.
+  std::vector<std::pair<std::string_view, uint32_t>> texts;
+  std::vector<uint32_t> text_rows;
 };
 
 class FrameEncoder {
@@ -35,10 +43,14 @@ class FrameEncoder {
   FrameEncoder();
   ~FrameEncoder();
 
-  // Appends a frame of rows [begin, end) of `batch`, at most kFrameRowsMax. `paths` by point id;
-  // a point without one is called "unknown/point-ID".
-  void Encode(const Batch& batch, size_t begin, size_t end, const std::vector<std::string>& paths,
-              const Batch::Origin& origin, Bytes& out);
+  // Where codes of texts are looked up; none: they are sent as the numbers they are. The frame's
+  // texts have together at most `bytes_max`.
+  void TakeTexts(const Texts* texts, size_t bytes_max = kFrameTextBytesMax);
+  // Appends a frame of rows [begin, end) of `batch`, at most kFrameRowsMax, or of as many as their
+  // texts allow, one at least; returns where it ends. `paths` by point id; a point without one is
+  // called "unknown/point-ID".
+  size_t Encode(const Batch& batch, size_t begin, size_t end, const std::vector<std::string>& paths,
+                const Batch::Origin& origin, Bytes& out);
 
  private:
   struct Buffers;

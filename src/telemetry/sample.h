@@ -36,9 +36,17 @@ inline bool IsUncertain(Quality q) { return (q >> 30) == 1; }
 inline bool IsBad(Quality q) { return (q >> 30) >= 2; }
 std::string QualityName(Quality quality);  // "Good", "Bad_SensorFailure", ...
 
+// Whole numbers strictly between -2^53 and 2^53 are exact in a column of doubles (and in any JSON
+// reader, RFC 8259, section 6); points of type integer take no other.
+inline constexpr double kIntegerEnd = 9007199254740992.0;
+inline bool IsExactInteger(double value) {
+  return value > -kIntegerEnd && value < kIntegerEnd &&
+         value == static_cast<double>(static_cast<int64_t>(value));
+}
+
 // Columns of equal length, sorted by nothing in particular except that one point's samples are in
-// arrival order. Booleans are 0 and 1. A waveform of n values arrives as n samples spaced by
-// 1/sample_rate.
+// arrival order. Booleans are 0 and 1, a text is its code (telemetry/texts.h). A waveform of n
+// values arrives as n samples spaced by 1/sample_rate.
 struct Batch {
   // Whose numbering the rows had where they were first durable; (edge, epoch, sequence) names one
   // row for ever, so that whoever gets it twice can tell.
@@ -76,6 +84,11 @@ class SampleSink {
  public:
   virtual ~SampleSink() = default;
   virtual void Write(Batch batch, std::function<void(const Status&)> on_durable = nullptr) = 0;
+  // The number by which a text of this point goes through a batch (telemetry/texts.h); the text is
+  // durable with or before the first row that has it. Thread-safe. Errors as of Texts::Intern.
+  virtual Result<double> Intern(PointId, std::string_view) {
+    return FailedPrecondition("texts are not taken here");
+  }
 };
 
 // A value that could not become a sample: kept with its reason, never stored as if it were good.

@@ -118,7 +118,23 @@ class Comparison {
     CompareRules(old.rules, now.rules, now.name);
   }
 
+  // A pattern that changed may take what the old one did not, and the other way round.
+  void Text(const ContractText& old, const ContractText& now, const ContractField& field) {
+    if (old == now) return;
+    const auto contains = [](const ContractText& wide, const ContractText& narrow) {
+      return wide.shortest <= narrow.shortest && wide.longest >= narrow.longest &&
+             (wide.pattern.empty() || wide.pattern == narrow.pattern);
+    };
+    const bool wider = contains(now, old), narrower = contains(old, now);
+    Add(wider ? VersionStep::kMinor : VersionStep::kMajor, wider, narrower,
+        wider      ? "texts_widened"
+        : narrower ? "texts_narrowed"
+                   : "texts_changed",
+        field.name, "other texts are allowed", field.pointer + "/logicalTypeOptions");
+  }
+
   void Range(const ContractField& old, const ContractField& now) {
+    Text(old.text, now.text, now);
     if (old.range == now.range) return;
     const std::string text =
         fmt::format("{} becomes {}", RangeText(old.range), RangeText(now.range));
@@ -132,8 +148,9 @@ class Comparison {
 
   void CompareRules(const Rules& old, const Rules& now, const std::string& field) {
     const auto text = [](const ContractRule& rule) {
-      return fmt::format("{} {} {}{}", MetricName(rule.metric), OperatorText(rule),
-                         fmt::join(rule.values, ","), rule.warning_only ? " (warning)" : "");
+      return fmt::format("{} {} {}{}{}", MetricName(rule.metric), OperatorText(rule),
+                         fmt::join(rule.values, ","), fmt::join(rule.texts, ","),
+                         rule.warning_only ? " (warning)" : "");
     };
     const auto has = [&](const Rules& rules, const ContractRule& rule) {
       return std::any_of(rules.begin(), rules.end(),

@@ -41,6 +41,28 @@ Json RangeOf(const Json& schema) {
   return options;
 }
 
+Json LengthsOf(const Json& schema) {
+  Json options = Json::object();
+  for (const char* key : {"minLength", "maxLength"})
+    if (schema.contains(key) && schema[key].is_number_unsigned()) options[key] = schema[key];
+  if (schema.contains("pattern") && schema["pattern"].is_string())
+    options["pattern"] = schema["pattern"];
+  return options;
+}
+
+// The values of "enum", of texts and numbers.
+Json ListedOf(const Json& schema, ValueType type) {
+  Json listed = Json::array();
+  const auto values = schema.find("enum");
+  const bool text = type == ValueType::kString;
+  if ((!text && type != ValueType::kNumber && type != ValueType::kInteger) ||
+      values == schema.end() || !values->is_array())
+    return listed;
+  for (const Json& value : *values)
+    if (text ? value.is_string() : value.is_number()) listed.push_back(value);
+  return listed;
+}
+
 Json PropertyOf(const std::string& name, const Json& property, ValueType type, bool required,
                 const std::string& classification) {
   Json out = {{"name", name}, {"logicalType", LogicalName(type)}};
@@ -50,8 +72,9 @@ Json PropertyOf(const std::string& name, const Json& property, ValueType type, b
     out["description"] = text;
   const bool waveform = type == ValueType::kWaveform;
   const Json& measured = waveform ? property["items"] : property;
-  const Json range = type == ValueType::kBoolean || type == ValueType::kString ? Json::object()
-                                                                               : RangeOf(measured);
+  const Json range = type == ValueType::kBoolean  ? Json::object()
+                     : type == ValueType::kString ? LengthsOf(measured)
+                                                  : RangeOf(measured);
   if (waveform) {
     out["items"] = {{"logicalType", StringOr(measured, "type", "number")}};
     if (!range.empty()) out["items"]["logicalTypeOptions"] = range;
@@ -70,6 +93,11 @@ Json PropertyOf(const std::string& name, const Json& property, ValueType type, b
   if (property.contains("ps:sampleRate"))
     custom.push_back({{"property", "sampleRate"}, {"value", property["ps:sampleRate"]}});
   if (!custom.empty()) out["customProperties"] = custom;
+  if (const Json listed = ListedOf(measured, type); !listed.empty())
+    out["quality"] = Json::array({Json{{"name", "listed"},
+                                       {"metric", "invalidValues"},
+                                       {"arguments", Json{{"validValues", listed}}},
+                                       {"mustBe", 0}}});
   return out;
 }
 

@@ -18,6 +18,7 @@ using Metric = ContractRule::Metric;
 using Operator = ContractRule::Operator;
 
 constexpr size_t kRulesMax = 100, kValuesMax = 1000;
+constexpr size_t kTextMax = 4096, kPatternMax = 1000;  // Bytes.
 
 constexpr std::pair<std::string_view, Metric> kMetrics[] = {
     {"nullValues", Metric::kNull},       {"missingValues", Metric::kMissing},
@@ -76,14 +77,18 @@ void ReadValues(const Json& json, const std::string& pointer, ContractRule& rule
     const std::string place = fmt::format("{}/arguments/{}", pointer, EscapePointer(name));
     if (name == key && value.is_array() && value.size() <= kValuesMax) {
       for (const Json& one : value)
-        if (one.is_number()) rule.values.push_back(one.get<double>());
+        if (one.is_number())
+          rule.values.push_back(one.get<double>());
+        else if (one.is_string() && one.get_ref<const std::string&>().size() <= kTextMax)
+          rule.texts.push_back(one.get<std::string>());
       continue;
     }
     if (name == "properties" && rule.metric == Metric::kDuplicate) continue;
     findings.Mistake(place, fmt::format("argument \"{}\" is not understood here", name),
-                     fmt::format("{}: a list of at most {} numbers", key, kValuesMax));
+                     fmt::format("{}: a list of at most {} numbers or texts", key, kValuesMax));
   }
   std::sort(rule.values.begin(), rule.values.end());
+  std::sort(rule.texts.begin(), rule.texts.end());
 }
 
 void ReadLibrary(const Json& json, const std::string& pointer, ContractRule& rule,
@@ -188,6 +193,49 @@ std::vector<ContractRule> ReadContractRules(const Json& owner, const std::string
   return rules;
 }
 
+// libstdc++'s polynomial matcher walks all ways through the pattern at once: no text makes it slow
+// or deep. It knows no back references, as no such matcher does.
+Result<std::regex> CompilePattern(const std::string& pattern) {
+  if (pattern.size() > kPatternMax)
+    return InvalidArgument("a pattern of {} bytes, at most {}", pattern.size(), kPatternMax);
+  try {
+    (void)std::regex(pattern);  // By itself, too: its brackets must not close ours.
+    return std::regex(
+        "[\\s\\S]*(?:" + pattern + ")[\\s\\S]*",
+        std::regex::ECMAScript | std::regex::nosubs | std::regex_constants::__polynomial);
+  } catch (const std::regex_error&) {
+    return InvalidArgument("no regular expression: \"{}\"", pattern.substr(0, 80));
+  }
+}
+
+void ReadContractText(const Json& options, const std::string& pointer, ContractText& text,
+                      Findings& findings) {
+  static const std::vector<std::string> kKnown = {"minLength", "maxLength", "pattern", "format"};
+  for (const auto& [key, value] : options.items()) {
+    const std::string place = pointer + "/" + EscapePointer(key);
+    if (key == "minLength" || key == "maxLength") {
+      if (value.is_number_unsigned())
+        (key == "minLength" ? text.shortest : text.longest) = value.get<size_t>();
+      else
+        findings.Mistake(place, fmt::format("\"{}\" is a number of characters", key), "32");
+    } else if (key == "pattern" && value.is_string()) {
+      text.pattern = value.get<std::string>();
+      if (const auto compiled = CompilePattern(text.pattern); !compiled)
+        findings.Mistake(place, compiled.error().message,
+                         "an ECMA-262 regular expression without back references");
+    } else if (std::find(kKnown.begin(), kKnown.end(), key) == kKnown.end() || key == "pattern") {
+      const std::string nearest = Nearest(key, kKnown);
+      findings.Mistake(place, fmt::format("unknown key \"{}\" of a text", key.substr(0, 80)),
+                       nearest.empty() || nearest == key
+                           ? "minLength, maxLength, pattern"
+                           : fmt::format("did you mean \"{}\"?", nearest));
+    }
+  }
+  if (text.shortest > text.longest)
+    findings.Mistake(pointer, fmt::format("no text is {} to {} long", text.shortest, text.longest),
+                     "minLength below maxLength");
+}
+
 ContractSla ReadContractSla(const Json& entry, const std::string& pointer, Findings& findings) {
   using Kind = ContractSla::Kind;
   constexpr std::pair<std::string_view, Kind> kKinds[] = {
@@ -242,8 +290,8 @@ std::string OperatorText(const ContractRule& rule) {
 
 bool ContractRule::PerSample() const {
   if (warning_only) return false;
-  const bool per_value =
-      (metric == Metric::kInvalid || metric == Metric::kMissing) && !values.empty();
+  const bool per_value = (metric == Metric::kInvalid || metric == Metric::kMissing) &&
+                         (!values.empty() || !texts.empty());
   const bool none = a == 0 && (op == Operator::kEqual || op == Operator::kLessOrEqual);
   return per_value && none;
 }

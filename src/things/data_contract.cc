@@ -232,8 +232,12 @@ class Reader {
       place += "/items";
     }
     if (const Json* options = Object(*typed, "logicalTypeOptions");
-        options != nullptr && field.type && *field.type != ValueType::kString)
-      ReadRange(*options, place + "/logicalTypeOptions", *field.type, field.range);
+        options != nullptr && field.type) {
+      if (*field.type == ValueType::kString)
+        ReadContractText(*options, place + "/logicalTypeOptions", field.text, findings_);
+      else
+        ReadRange(*options, place + "/logicalTypeOptions", *field.type, field.range);
+    }
     if (const Json* rate = Custom(json, "sampleRate")) {
       field.sample_rate_hz = rate->is_number() ? rate->get<double>() : -1;
       if (!(field.sample_rate_hz > 0) || field.sample_rate_hz > kSampleRateMax)

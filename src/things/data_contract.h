@@ -49,12 +49,13 @@ struct ContractRule {
   };
   Metric metric = Metric::kText;
   Operator op = Operator::kNone;
-  double a = 0, b = 0;         // The threshold; b with the two "Between".
-  bool percent = false;        // The measure is a percentage of rows, else rows.
-  bool warning_only = false;   // Severity info or warning.
-  std::string name;            // The rule's own, else its metric's.
-  std::vector<double> values;  // validValues of kInvalid, missingValues of kMissing.
-  std::string pointer;         // Into the document.
+  double a = 0, b = 0;             // The threshold; b with the two "Between".
+  bool percent = false;            // The measure is a percentage of rows, else rows.
+  bool warning_only = false;       // Severity info or warning.
+  std::string name;                // The rule's own, else its metric's.
+  std::vector<double> values;      // validValues of kInvalid, missingValues of kMissing; sorted.
+  std::vector<std::string> texts;  // The same of a field of text.
+  std::string pointer;             // Into the document.
 
   bool PerSample() const;             // Enforced before storage.
   bool Measurable() const;            // Penstock measures it; text, sql and custom are not.
@@ -63,11 +64,19 @@ struct ContractRule {
 std::string_view MetricName(ContractRule::Metric metric);  // "invalidValues"
 std::string OperatorText(const ContractRule& rule);        // "mustBeLessThan 1 percent"
 
+// What texts a field may have.
+struct ContractText {
+  size_t shortest = 0, longest = SIZE_MAX;  // In characters (Unicode code points).
+  std::string pattern;                      // ECMA-262, found anywhere in the text; "": any.
+  bool operator==(const ContractText&) const = default;
+};
+
 struct ContractField {
   std::string name;               // The property of the Thing Model.
   std::optional<ValueType> type;  // Absent: a logical type that no point has (date, object ...).
   std::string unit;               // UCUM; "" when dimensionless or not said.
   ContractRange range;            // For a waveform: of its samples.
+  ContractText text;              // Of a field of text.
   double sample_rate_hz = 0;
   bool required = false;
   std::string classification;         // "" = the contract's.

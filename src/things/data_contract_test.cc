@@ -247,5 +247,37 @@ TEST(CompatTest2, BelowOneAMinorStepMayBreak) {
   EXPECT_EQ(NextVersion("1.3.1", VersionStep::kMinor), "1.4.0");
 }
 
+TEST(DataContractTest, TextsHaveListsLengthsAndPatterns) {
+  const std::string field = R"(      - name: state
+        logicalType: string
+        logicalTypeOptions: {minLength: 2, maxLength: 16, pattern: "^[a-z]+$"}
+        quality:
+          - {metric: invalidValues, arguments: {validValues: [stopped, running]}, mustBe: 0}
+      - name: vibration
+)";
+  const ReadContract read = ReadText(With("      - name: vibration\n", field));
+  ASSERT_TRUE(read.contract) << FormatFinding(read.findings.front());
+  const ContractField* state = read.contract->FindField("state");
+  EXPECT_EQ(state->type, ValueType::kString);
+  EXPECT_EQ(state->text, (ContractText{2, 16, "^[a-z]+$"}));
+  ASSERT_EQ(state->rules.size(), 1U);
+  EXPECT_EQ(state->rules[0].texts, (std::vector<std::string>{"running", "stopped"}));
+  EXPECT_TRUE(state->rules[0].PerSample());
+  const auto mistake = [&](const std::string& options) {
+    std::string text = field;
+    const size_t at = text.find("{minLength");
+    text.replace(at, text.find('}', at) + 1 - at, options);
+    const ReadContract bad = ReadText(With("      - name: vibration\n", text));
+    EXPECT_FALSE(bad.contract) << options;
+    return bad.findings.empty() ? "" : FormatFinding(bad.findings.front());
+  };
+  EXPECT_NE(mistake("{pattern: \"[a-\"}").find("no regular expression"), std::string::npos);
+  EXPECT_NE(mistake("{pattern: \"a)(b\"}").find("no regular expression"), std::string::npos);
+  EXPECT_NE(mistake("{pattern: \"(a)\\\\1\"}").find("no regular expression"), std::string::npos);
+  EXPECT_NE(mistake("{minLength: 9, maxLength: 3}").find("no text is 9 to 3"), std::string::npos);
+  EXPECT_NE(mistake("{maxlength: 3}").find("did you mean \"maxLength\""), std::string::npos);
+  EXPECT_NE(mistake("{maxLength: many}").find("number of characters"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace penstock::things

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -44,6 +45,8 @@ struct Point {
   std::string contract;       // "pump@1.2.0": name and version, or "".
   std::string classification;  // "internal" | "personal" ...
   std::string product;  // Data product the point is stored under; defaults to the model's name.
+  // What values are called, by value: of "oneOf" [{"const": true, "title": "running"}, ...].
+  std::vector<std::pair<double, std::string>> words;
   ReportMode report;
   QualityRules quality;
 

@@ -3,9 +3,13 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <string>
+
+#include <unistd.h>
 
 #include "base/check.h"
 #include "telemetry/frame.h"
+#include "telemetry/texts.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace penstock;
@@ -21,11 +25,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!decoder->Decode(bytes, frame)) return 0;
   std::vector<std::string> paths(frame.paths.begin(), frame.paths.end());
   const Batch batch = frame.batch;
+  // Texts live in a table of the test's own; it is small, so that its bounds are met.
+  static Texts* const texts = [] {
+    return Texts::Open(fmt::format("/tmp/penstock-frame-fuzz-{}", getpid()),
+                       {.texts = 1000, .bytes = 1 << 16})
+        .value()
+        .release();
+  }();
+  bool all_kept = true;
+  for (const auto& [text, row] : frame.texts)
+    all_kept = texts->Intern(batch.point[row], text).has_value() && all_kept;
+  for (const uint32_t row : frame.text_rows) CHECK(MayBeText(batch.value[row]));
+  const auto text_rows = frame.text_rows;
+  encoder->TakeTexts(all_kept ? texts : nullptr);
   Bytes again;
   encoder->Encode(batch, 0, batch.size(), paths, {frame.edge, frame.epoch, frame.first}, again);
   Frame second;
   const auto decoded = decoder->Decode(again, second);
   CHECK(decoded && *decoded == again.size() && second.batch.size() == batch.size());
+  if (all_kept && !text_rows.empty()) CHECK(second.text_rows.size() >= text_rows.size());
   CHECK(second.edge == frame.edge && second.epoch == frame.epoch && second.first == frame.first);
   CHECK(second.batch.source_time == batch.source_time && second.batch.quality == batch.quality);
   CHECK(second.batch.ingest_time == batch.ingest_time);
