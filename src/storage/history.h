@@ -2,7 +2,7 @@
 // time, written and queried through DuckDB, with the not yet written tail in memory. Layout:
 // docs/formats/history.md.
 //
-// Thread rule: Append/Flush from one thread; queries from any thread (a small pool of connections).
+// Thread rule: Append and FlushSoon from one thread; Flush and queries from any.
 #pragma once
 
 #include <functional>
@@ -117,6 +117,9 @@ class History {
   // Writes the tail to Parquet and fsyncs it; 80 ms for 250,000 rows. Afterwards everything
   // appended is durable in files. After an error the rows stay in the tail.
   virtual Status Flush() = 0;
+  // The same on a thread of the history's own: Append may go on meanwhile, and all rows stay visible.
+  // `done` comes from any thread, perhaps before this returns; the next one not before it.
+  virtual void FlushSoon(std::function<void(Status)> done) { done(Flush()); }
   // One past the highest sequence that is safely in Parquet (from the files' metadata after a
   // restart).
   virtual uint64_t flushed_sequence_end() const = 0;

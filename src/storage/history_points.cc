@@ -93,22 +93,29 @@ const std::vector<uint32_t>& HistoryPoints::Sorted() {
   return sorted_;
 }
 
-Status HistoryPoints::Save(const std::string& path) {
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kPointColumns));
-  const auto add = [&](const Entry& entry, uint32_t product, bool last) -> Status {
-    const uint32_t known = last && entry.has_last ? 1 : 0;
-    const std::string_view name = products_[product];
-    const void* const data[] = {&entry.time,    &entry.ingest_time, &entry.value,
-                                &entry.quality, &entry.sequence,    &name,
-                                &known};
-    return writer->Add(entry.path, data, 1);
+std::vector<HistoryPoints::Stored> HistoryPoints::AllStored() {
+  std::vector<Stored> all;
+  const auto add = [&](const Entry& e, uint32_t product, bool has_last) {
+    all.push_back({e.path, products_[product], has_last, e.quality, e.time, e.ingest_time, e.value,
+                   e.sequence});
   };
   for (const uint32_t at : Sorted()) {
     const Entry& entry = entries_[at];
     if (!entry.stored) continue;
     const auto [first, last] = moved_.equal_range(at);
-    for (auto moved = first; moved != last; ++moved) TRY(add(entry, moved->second, false));
-    TRY(add(entry, entry.product, true));
+    for (auto moved = first; moved != last; ++moved) add(entry, moved->second, false);
+    add(entry, entry.product, entry.has_last);
+  }
+  return all;
+}
+
+Status HistoryPoints::Save(std::span<const Stored> stored, const std::string& path) {
+  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(path, kPointColumns));
+  for (const Stored& point : stored) {
+    const uint32_t known = point.has_last ? 1 : 0;
+    const void* const data[] = {&point.time,     &point.ingest_time, &point.value, &point.quality,
+                                &point.sequence, &point.product,     &known};
+    TRY(writer->Add(point.path, data, 1));
   }
   return writer->Finish();
 }

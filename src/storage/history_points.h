@@ -3,12 +3,13 @@
 // knows all last values at its start, however long a point has been silent.
 // Layout: docs/formats/history.md.
 //
-// Thread rule: guarded by the history's lock; the one writer may read without
-// it.
+// Thread rule: guarded by the history's lock. Paths and names of products may
+// be borrowed for longer: they never move and never change.
 #pragma once
 
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,8 +56,18 @@ class HistoryPoints {
   // Entries by product, then path. Until the next Add.
   const std::vector<uint32_t>& Sorted();
 
-  // All stored entries; `path` is overwritten.
-  Status Save(const std::string& path);
+  // A stored entry under one of its products; the texts are the entry's own, which never move.
+  struct Stored {
+    std::string_view path, product;
+    bool has_last;
+    uint32_t quality;
+    Time time, ingest_time;
+    double value;
+    uint64_t sequence;
+  };
+  std::vector<Stored> AllStored();  // By product and path.
+  // `path` is overwritten.
+  static Status Save(std::span<const Stored> stored, const std::string& path);
   Status Load(const std::string& path);
 
  private:

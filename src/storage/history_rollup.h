@@ -81,6 +81,7 @@ Result<bool> ReadSteps(const ParquetFile& file, std::string_view point,
 struct SortedPath {
   std::string_view path;
   size_t place;
+  uint32_t entry = UINT32_MAX;  // Of HistoryPoints, where that is known.
 };
 Status ReadSteps(const ParquetFile& file, std::span<const SortedPath> paths,
                  std::span<const TimeSpan> spans,

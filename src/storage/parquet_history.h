@@ -21,6 +21,7 @@
 #include "storage/history.h"
 #include "storage/history_catalog.h"
 #include "storage/history_fold.h"
+#include "storage/history_index.h"
 #include "storage/history_points.h"
 #include "storage/history_rollup.h"
 #include "storage/history_tail.h"
@@ -39,6 +40,7 @@ class ParquetHistory final : public History {
   void SetTexts(TextOf text_of) override;
   Status Append(const HistoryColumns& columns) override;
   Status Flush() override;
+  void FlushSoon(std::function<void(Status)> done) override;
   uint64_t flushed_sequence_end() const override;
   Result<std::vector<HistoryRow>> Read(const std::string& path, Time from, Time to,
                                        size_t limit) override;
@@ -74,6 +76,7 @@ class ParquetHistory final : public History {
   struct Target {
     PointId id;
     std::string path;
+    uint32_t entry = HistoryPoints::kNone;
     bool text = false;
     std::vector<std::string> products;
   };
@@ -84,14 +87,25 @@ class ParquetHistory final : public History {
     uint32_t quality;
     uint64_t sequence;
   };
+  struct TailPoint {
+    uint32_t entry, id;  // In points_; PointId.value.
+    const std::string *path, *product;
+  };
+  class GroupScan;
   class FileRows;  // The rows of a file about to be written, out of the tail.
   class ProductTail;
   class MergedRows;  // The rows of several files, in order, each once.
 
-  // parquet_history.cc: start and writing.
+  // parquet_history.cc: start.
   Status LoadCatalog();
   Status ForgetMissing();
-  uint32_t EntryOf(PointId id);
+
+  // parquet_history_flush.cc
+  void Freeze();
+  Status FlushUntil(uint64_t sequence_end);
+  Status WriteFrozen(const TailSnapshot& frozen, uint64_t sequence_end);
+  void FlushLoop(const std::stop_token& stop);
+  std::vector<TailPoint> PointsWithRows(const TailByPoint& tail);
   Result<std::vector<HistoryFile>> WriteTail(const TailByPoint& tail,
                                              std::vector<RowOfPoint>& lasts);
   void TakeLasts(std::span<const RowOfPoint> lasts);
@@ -126,10 +140,17 @@ class ParquetHistory final : public History {
   Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);
   Status FoldMany(const View& view, std::span<const Target> targets, Time from, Time to,
                   std::vector<TrendFold>& folds);
-  // Many points, sorted by path, in one pass over the file.
   using VisitPoint = std::function<void(size_t place, const Rows&)>;
+  using VisitPointStep = std::function<void(size_t place, const RollupStep&)>;
+
+  // parquet_history_many.cc. Rows that lie in one span may come as a step instead, if `fold` is set.
   Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                  std::span<const TimeSpan> spans, const VisitPoint& visit);
+                  std::span<const TimeSpan> spans, const VisitPoint& visit,
+                  const VisitPointStep& fold = nullptr);
+  Result<std::shared_ptr<const HistoryIndex::Group>> PointsOf(const ParquetFilePointer& file,
+                                                              size_t group);
+  Result<std::optional<PointRows>> StretchOf(const ParquetFilePointer& file, size_t group,
+                                             const std::string& path);
 
   // parquet_history_retain.cc: RetainBy, Retain, CopyTo and this.
   Result<std::vector<HistoryDeletion>> Drop(
@@ -168,12 +189,14 @@ class ParquetHistory final : public History {
   HistoryPoints points_;
   TextOf text_of_;
   uint64_t next_sequence_ = 0;
+  std::chrono::steady_clock::time_point last_flush_ = std::chrono::steady_clock::now();
   // Days whose samples are to go once they are in a rollup by minutes; what
   // went since RetainBy.
   std::vector<std::pair<std::string, std::string>> to_condense_;  // Product and day.
   std::vector<HistoryDeletion> condensed_;
   std::string manifest_stamp_;  // Read-only: which manifest was read last.
 
+  HistoryIndex index_;
   // Footers of files, the least lately used forgotten first.
   std::mutex open_mutex_;
   struct OpenedFile {
@@ -186,17 +209,23 @@ class ParquetHistory final : public History {
 
   std::mutex publish_mutex_;  // One change of the catalog at a time; taken
                               // before mutex_.
-  std::chrono::steady_clock::time_point last_flush_ = std::chrono::steady_clock::now();
-  // The writer's alone.
+  std::mutex flush_mutex_;    // One flush at a time; taken before both.
+  // Of the thread that flushes.
   bool new_points_ = false;
   size_t flushes_since_points_ = 0;
   std::string points_file_;
 
+  std::function<void(Status)> flush_done_;  // Of the flush that FlushSoon asked for.
+  uint64_t flush_end_ = 0;                  // What it is to reach.
+  std::condition_variable_any flush_wanted_;
   std::condition_variable_any merge_wanted_;
   bool merge_due_ = false;
-  std::jthread merger_;  // Last: it stops before what it uses is gone.
+  // Last: they stop before what they use is gone.
+  std::jthread merger_, flusher_;
 };
 
+// Of points that nobody named.
+inline constexpr std::string_view kUnnamedProduct = "unnamed";
 // kInvalidArgument unless from < to.
 Status CheckHistoryRange(Time from, Time to);
 // The columns of a file of samples.

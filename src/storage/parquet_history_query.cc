@@ -114,6 +114,7 @@ ParquetHistory::Target ParquetHistory::TargetOf(const std::string& path) const {
   const std::lock_guard lock(mutex_);
   const uint32_t entry = points_.Find(path);
   if (entry == HistoryPoints::kNone) return target;
+  target.entry = entry;
   target.id = PointId{points_[entry].id};
   target.text = points_[entry].text;
   target.products = points_.ProductsOf(entry);
@@ -176,8 +177,7 @@ Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
     if (path < meta.first_point || path > meta.last_point || spans.empty() ||
         meta.last_time < spans.front().from || meta.first_time >= spans.back().to)
       continue;
-    ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(**opened, group, 0));
-    ASSIGN_OR_RETURN(const auto found, paths.Find(path));
+    ASSIGN_OR_RETURN(const auto found, StretchOf(*opened, group, path));
     if (!found) continue;
     ASSIGN_OR_RETURN(auto times, ParquetColumnReader::Load(**opened, group, 1));
     ASSIGN_OR_RETURN(auto values, ParquetColumnReader::Load(**opened, group, 3));
@@ -283,7 +283,7 @@ Result<std::vector<History::Coverage>> ParquetHistory::CoverageOf(
       ScanTails(view, target, from, to, add);
       continue;
     }
-    sorted.push_back({paths[i], i});
+    sorted.push_back({paths[i], i, target.entry});
     for (const std::string& product : target.products)
       if (std::find(products.begin(), products.end(), product) == products.end())
         products.push_back(product);

@@ -156,7 +156,7 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
   std::vector<std::string> products;
   for (size_t i = 0; i < targets.size(); ++i) {
     const Target& target = targets[i];
-    sorted.push_back({target.path, i});
+    sorted.push_back({target.path, i, target.entry});
     for (const std::string& product : target.products)
       if (std::find(products.begin(), products.end(), product) == products.end())
         products.push_back(product);
@@ -189,6 +189,7 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
   const auto fold_rows = [&](size_t place, const Rows& rows) {
     folds[place].Add(rows.time, rows.value, rows.quality);
   };
+  const auto fold_step = [&](size_t place, const RollupStep& step) { folds[place].AddStep(step); };
   const auto scan = [&](std::span<const SortedPath> paths) -> Status {
     for (const StoredRollupPointer& rollup : view.catalog->rollups) {
       const HistoryRollup& info = rollup->info;
@@ -197,9 +198,7 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
           Clip(info.hours ? plan.from_hours : plan.from_minutes, info.first_time, info.last_time);
       if (spans.empty()) continue;
       ASSIGN_OR_RETURN(const auto file, OpenFile(rollup->path, RollupColumns()));
-      TRY(ReadSteps(
-          *file, paths, spans,
-          [&](size_t place, const RollupStep& step) { folds[place].AddStep(step); }, nullptr));
+      TRY(ReadSteps(*file, paths, spans, fold_step, nullptr));
     }
     for (const StoredFilePointer& file : files) {
       const HistoryFile& info = file->info;
@@ -212,14 +211,12 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
       if (info.by_minute && !whole.empty()) {
         ASSIGN_OR_RETURN(const auto minutes,
                          OpenFile(folder_ + "/" + info.MinutesPath(), RollupColumns()));
-        TRY(ReadSteps(
-            *minutes, paths, whole,
-            [&](size_t place, const RollupStep& step) { folds[place].AddStep(step); }, &found));
+        TRY(ReadSteps(*minutes, paths, whole, fold_step, &found));
       }
       std::vector<SortedPath> by_rows, by_steps;
       for (const SortedPath& path : paths) (found[path.place] ? by_steps : by_rows).push_back(path);
-      TRY(ScanMany(*file, by_rows, left, fold_rows));
-      TRY(ScanMany(*file, by_steps, ends, fold_rows));
+      TRY(ScanMany(*file, by_rows, left, fold_rows, fold_step));
+      TRY(ScanMany(*file, by_steps, ends, fold_rows, fold_step));
     }
     return {};
   };
@@ -237,67 +234,6 @@ Status ParquetHistory::FoldMany(const View& view, std::span<const Target> target
   }
   for (const Status& status : done)
     if (!status) return status;
-  return {};
-}
-
-Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                                std::span<const TimeSpan> spans, const VisitPoint& visit) {
-  if (paths.empty() || spans.empty()) return {};
-  const auto opened = OpenFile(file.path, RowColumns());
-  if (!opened && opened.error().code != Code::kUnimplemented)
-    return std::unexpected(opened.error());
-  if (!opened) {
-    for (const SortedPath& path : paths)
-      TRY(ScanForeign(file, std::string(path.path), spans, [&](const Rows& rows) {
-        visit(path.place, rows);
-        return true;
-      }));
-    return {};
-  }
-  std::vector<Time> time;
-  std::vector<double> value;
-  std::vector<uint32_t> quality;
-  const auto groups = (*opened)->groups();
-  for (size_t group = 0; group < groups.size(); ++group) {
-    const ParquetFile::Group& meta = groups[group];
-    const auto first =
-        std::lower_bound(paths.begin(), paths.end(), meta.first_point,
-                         [](const SortedPath& a, const std::string& b) { return a.path < b; });
-    if (first == paths.end() || first->path > meta.last_point ||
-        meta.last_time < spans.front().from || meta.first_time >= spans.back().to)
-      continue;
-    std::vector<ParquetColumnReader> columns;
-    for (const size_t c : {0, 1, 3, 4}) {
-      ASSIGN_OR_RETURN(auto reader, ParquetColumnReader::Load(**opened, group, c));
-      columns.push_back(std::move(reader));
-    }
-    ASSIGN_OR_RETURN(const auto points, columns[0].Points());
-    const auto add = [&](size_t place, const PointRows& rows) -> Status {
-      // Whole blocks of a long stretch, so that memory stays small.
-      constexpr size_t kBlock = 1 << 16;
-      for (size_t begin = rows.from; begin < rows.from + rows.rows; begin += kBlock) {
-        const size_t some = std::min(kBlock, rows.from + rows.rows - begin);
-        time.resize(some);
-        value.resize(some);
-        quality.resize(some);
-        TRY(columns[1].Read(begin, begin + some, time.data()));
-        if (time.back() < spans.front().from || time.front() >= spans.back().to) continue;
-        TRY(columns[2].Read(begin, begin + some, value.data()));
-        TRY(columns[3].Read(begin, begin + some, quality.data()));
-        for (const TimeSpan& span : spans) {
-          const auto from = std::lower_bound(time.begin(), time.end(), span.from) - time.begin();
-          const auto to = std::lower_bound(time.begin(), time.end(), span.to) - time.begin();
-          const auto part = [&](const auto& column) {
-            return std::span(column).subspan(static_cast<size_t>(from),
-                                             static_cast<size_t>(to - from));
-          };
-          if (from < to) visit(place, {part(time), part(value), part(quality)});
-        }
-      }
-      return {};
-    };
-    TRY(JoinPoints(points, paths.subspan(static_cast<size_t>(first - paths.begin())), add));
-  }
   return {};
 }
 

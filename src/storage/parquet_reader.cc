@@ -117,6 +117,13 @@ ChunkParts TakeChunk(ThriftReader& thrift) {
   return parts;
 }
 
+std::optional<uint32_t> ConstantOf(const ChunkParts& chunk, const ParquetColumn& column) {
+  if (column.kind != ParquetKind::kUint32 || column.optional || chunk.low.size() != 4 ||
+      chunk.low != chunk.high)
+    return std::nullopt;
+  return static_cast<uint32_t>(Number(chunk.low));
+}
+
 struct GroupParts {
   int64_t rows = -1;
   std::vector<ChunkParts> chunks;
@@ -278,7 +285,8 @@ Result<ParquetFilePointer> ParquetFile::FromFooter(ByteView footer, uint64_t fil
           static_cast<uint64_t>(chunk.bytes) > file_bytes - static_cast<uint64_t>(begin) ||
           chunk.values != parts.rows)
         return DataLoss("{}: column {} lies outside the file", path, schema[c].name);
-      group.chunks.push_back({static_cast<uint64_t>(begin), static_cast<uint64_t>(chunk.bytes)});
+      group.chunks.push_back({static_cast<uint64_t>(begin), static_cast<uint64_t>(chunk.bytes),
+                              ConstantOf(chunk, schema[c])});
     }
     group.first_point = parts.chunks[0].low;
     group.last_point = parts.chunks[0].high;

@@ -29,6 +29,7 @@ class ParquetFile {
  public:
   struct Chunk {
     uint64_t offset = 0, bytes = 0;
+    std::optional<uint32_t> constant;  // The value of all rows, of a kUint32 column that has one.
   };
   struct Group {
     uint64_t rows = 0;
