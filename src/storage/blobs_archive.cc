@@ -27,6 +27,9 @@ namespace {
 constexpr std::string_view kArchiveFirstLine = "penstock-archive 1";
 constexpr const char* kManifestKey = "manifest";
 constexpr int kPushTries = 10;
+constexpr const char* kFetched = "/fetched";
+constexpr auto kAwayFor =
+    std::chrono::seconds(10);  // Between two attempts at a store that is away.
 
 std::string KeyOf(const std::string& path) { return "history/" + path; }
 
@@ -122,8 +125,12 @@ Result<ArchiveManifest> ParseArchiveManifest(std::string_view text) {
 }
 
 BlobArchive::BlobArchive(Blobs& blobs, std::string history_folder, std::string owner,
-                         const Clock& clock)
-    : blobs_(blobs), folder_(std::move(history_folder)), owner_(std::move(owner)), clock_(clock) {}
+                         const Clock& clock, uint64_t cache_bytes)
+    : blobs_(blobs),
+      folder_(std::move(history_folder)),
+      owner_(std::move(owner)),
+      clock_(clock),
+      cache_bytes_(cache_bytes) {}
 
 Status BlobArchive::Load() {
   const auto info = blobs_.Head(kManifestKey);
@@ -160,6 +167,15 @@ Result<bool> BlobArchive::PushOnce(Take take, const Progress& progress, Report* 
     std::erase_if(catalog.files, [&](const auto& file) { return file->info.day >= today; });
   }
   const ArchiveManifest before = manifest();
+  // Who restores from the archive has all of them.
+  for (StoredFilePointer& file : catalog.files) {
+    if (!file->info.archived) continue;
+    if (!before.files.contains(file->info.RelativePath()))
+      return DataLoss("{} is not here, and the archive does not name it any more", file->path);
+    HistoryFile whole = file->info;
+    whole.archived = false;
+    file = std::make_shared<const StoredFile>(folder_, std::move(whole));
+  }
   ArchiveManifest now{
       .owner = owner_, .history = FormatManifest(catalog), .files = {}, .pushed = clock_.Now()};
   report->present = 0;
@@ -220,12 +236,13 @@ Status BlobArchive::RemoveUnused(const ArchiveManifest& before, const ArchiveMan
   return {};
 }
 
-Status BlobArchive::Bring(const std::string& path, const ArchivedFile& file) {
-  TRY(blobs_.GetFile(KeyOf(path), folder_ + "/" + path));
+Status BlobArchive::Bring(const std::string& path, const ArchivedFile& file,
+                          const std::string& to) {
+  TRY(blobs_.GetFile(KeyOf(path), to));
   uint64_t bytes = 0;
-  ASSIGN_OR_RETURN(const Sha256 digest, Sha256OfFile(folder_ + "/" + path, &bytes));
+  ASSIGN_OR_RETURN(const Sha256 digest, Sha256OfFile(to, &bytes));
   if (ToHex(digest) == file.sha256) return {};
-  (void)unlink((folder_ + "/" + path).c_str());
+  (void)unlink(to.c_str());
   auto error =
       DataLoss("{} of the archive has {} bytes with another digest than was pushed", path, bytes);
   error.error().Fix("push it again from the node that has it");
@@ -253,25 +270,11 @@ Result<BlobArchive::Report> BlobArchive::Pull(const Progress& progress) {
         continue;
       }
     }
-    TRY(Bring(path, file));
+    TRY(Bring(path, file, folder_ + "/" + path));
     ++report.files;
     report.bytes += file.bytes;
   }
   TRY(WriteFileAtomically(folder_ + "/manifest", wanted.history));
-  return report;
-}
-
-Result<BlobArchive::Report> BlobArchive::Evict(Time cutoff) {
-  Report report;
-  const std::string day = DayOf(cutoff);
-  for (const auto& [path, file] : manifest().files) {
-    const auto info = FileOfPath(path);
-    if (!info || info->day >= day || !Exists(folder_ + "/" + path, file.bytes)) continue;
-    if (unlink((folder_ + "/" + path).c_str()) != 0)
-      return FromErrno(errno, "cannot evict " + path);
-    ++report.files;
-    report.bytes += file.bytes;
-  }
   return report;
 }
 
@@ -280,22 +283,88 @@ bool BlobArchive::Uploaded(const std::string& path) const {
   return manifest_.files.contains(path);
 }
 
-Result<std::string> BlobArchive::Fetch(const std::string& path) {
-  std::string local = folder_ + "/" + path;
-  if (access(local.c_str(), R_OK) == 0) return local;
-  ArchivedFile file;
-  {
+struct BlobArchive::CachedCopy {
+  CachedCopy(std::string at, uint64_t size) : path(std::move(at)), bytes(size) {}
+  ~CachedCopy() { (void)unlink(path.c_str()); }
+  CachedCopy(const CachedCopy&) = delete;
+  CachedCopy& operator=(const CachedCopy&) = delete;
+  const std::string path;
+  const uint64_t bytes;
+};
+
+Result<ArchivedFile> BlobArchive::FindInArchive(const std::string& path) {
+  for (const bool loaded : {false, true}) {
+    if (loaded) TRY(Load());  // It may not have answered when the node began.
     const std::lock_guard lock(mutex_);
     const auto found = manifest_.files.find(path);
-    if (found == manifest_.files.end())
-      return NotFound("history file neither here nor in the archive: {}", path);
-    file = found->second;
+    if (found != manifest_.files.end()) return found->second;
+    if (!manifest_.owner.empty()) break;
   }
+  return NotFound("history file neither here nor in the archive: {}", path);
+}
+
+// What somebody reads stays; the others go, the least lately used first.
+Status BlobArchive::MakeRoomFor(const std::string& path, uint64_t bytes) {
+  while (cached_bytes_ + bytes > cache_bytes_) {
+    auto oldest = cache_.end();
+    for (auto it = cache_.begin(); it != cache_.end(); ++it)
+      if (it->second.copy.use_count() == 1 &&
+          (oldest == cache_.end() || it->second.used < oldest->second.used))
+        oldest = it;
+    if (oldest == cache_.end()) {
+      auto error = ResourceExhausted(
+          "{} ({} bytes) is in the archive alone, and the cache of {} bytes is full of what is "
+          "being read",
+          path, bytes, cache_bytes_);
+      error.error().Fix("ask for fewer days, read the archive itself, or raise blobs: cache_mib");
+      return error;
+    }
+    cached_bytes_ -= oldest->second.copy->bytes;
+    cache_.erase(oldest);
+  }
+  return {};
+}
+
+Result<FetchedFile> BlobArchive::Fetch(const std::string& path) {
   const std::lock_guard lock(fetching_);
-  if (Exists(local, file.bytes)) return local;
-  TRY(Bring(path, file));
+  const auto handed = [&](CacheEntry& entry) {
+    entry.used = ++cache_uses_;
+    return FetchedFile{entry.copy->path, entry.copy};
+  };
+  if (const auto known = cache_.find(path); known != cache_.end()) return handed(known->second);
+  const auto now = std::chrono::steady_clock::now();
+  if (away_ && now < away_until_) return std::unexpected(*away_);
+  if (cache_uses_ == 0) {  // What an earlier life fetched.
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_ + kFetched, ignored);
+  }
+  const std::string local = fmt::format("{}{}/{}.parquet", folder_, kFetched, ++cache_uses_);
+  auto file = FindInArchive(path);
+  Status brought = file ? MakeRoomFor(path, file->bytes) : std::unexpected(file.error());
+  if (brought) brought = MakeFolders(folder_ + kFetched);
+  if (brought) brought = Bring(path, *file, local);
+  if (!brought) {
+    Error error = brought.error();
+    const bool answered = error.code == Code::kNotFound || error.code == Code::kDataLoss ||
+                          error.code == Code::kResourceExhausted;
+    if (!answered) {
+      error.message =
+          fmt::format("{} is in the archive alone, which does not answer: {}", path, error.message);
+      if (error.fix.empty()) error.Fix("see that the blob store of site.yaml's blobs: is reached");
+    }
+    if (!answered && error.code != Code::kCancelled) {
+      error.code = Code::kUnavailable;
+      away_ = error;
+      away_until_ = std::chrono::steady_clock::now() + kAwayFor;
+    }
+    return std::unexpected(std::move(error));
+  }
+  away_.reset();
+  cached_bytes_ += file->bytes;
   FilesFetched().Add();
-  return local;
+  CacheEntry& entry = cache_[path];
+  entry.copy = std::make_shared<const CachedCopy>(local, file->bytes);
+  return handed(entry);
 }
 
 ArchiveManifest BlobArchive::manifest() const {

@@ -13,7 +13,7 @@
 // Zeros are written some way ahead of the data, so that most commits change no file size: the
 // fdatasync then has no metadata to write and takes half the time. Recovery takes zeros for the
 // end.
-#include "storage/durable_log.h"
+#include "storage/durable_log_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,19 +23,11 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <deque>
-#include <limits>
-#include <mutex>
 #include <optional>
-#include <set>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "storage/disk.h"
-#include "storage/folder_lock.h"
-#include "storage/log_cursors.h"
-#include "storage/log_record.h"
 
 namespace penstock::storage {
 namespace {
@@ -44,9 +36,6 @@ constexpr size_t kPendingBytesMax = 64 << 20;
 constexpr uint64_t kAheadBytes = 1 << 20;
 constexpr size_t kAheadForCommitsBelow = 256 << 10;
 constexpr uint64_t kMarkEvery = 256 << 10;  // Bytes between two known positions of a segment.
-constexpr size_t kRewriteBytes = 4 << 20;   // Written at a time when a segment is thinned.
-constexpr unsigned kAllPriorities = 7;
-unsigned BitOf(LogPriority priority) { return 1U << static_cast<unsigned>(priority); }
 
 Metric& TornTails() {
   static Metric& metric =
@@ -58,61 +47,9 @@ Metric& DamagedRecords() {
                                   "Log records found damaged, by reading; never served.");
   return metric;
 }
-Metric& Evicted() {
-  static Metric& metric = Counter("penstock_log_records_evicted_total",
-                                  "Log records given up for consumers that are too late.");
-  return metric;
-}
 Metric& SyncFailures() {
   static Metric& metric = Counter("penstock_log_sync_failures_total", "Group commits that failed.");
   return metric;
-}
-
-std::unexpected<Error> LogFileError(int error_number, std::string_view what,
-                                    const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  error.error().code = full ? Code::kResourceExhausted : Code::kUnavailable;
-  error.error().Where(path);
-  if (full) error.error().Fix("free space on this file system; the log goes on by itself");
-  return error;
-}
-
-struct Segment {
-  ~Segment() {
-    if (fd >= 0) close(fd);
-  }
-  uint64_t end_position() const { return durable_bytes.load(std::memory_order_acquire); }
-
-  std::string path;
-  int fd = -1;
-  uint64_t first_index = 0;
-  std::atomic<uint64_t> durable_bytes{0};
-  // The writer's own: when it was last written to, and which priorities may be in it, by bit.
-  std::chrono::system_clock::time_point written;
-  unsigned priorities = kAllPriorities;
-  // Some positions by index, so that a reader at the end need not walk the whole file. Guarded by
-  // the log's mutex.
-  std::vector<std::pair<uint64_t, uint64_t>> marks;
-};
-using SegmentPointer =
-    std::shared_ptr<Segment>;  // Shared by the log and readers: Trim may unlink meanwhile.
-
-SegmentScanner::Source SourceOf(const SegmentPointer& segment) {
-  return [segment, limit = segment->end_position()](uint64_t offset,
-                                                    std::span<uint8_t> into) -> Result<size_t> {
-    size_t done = 0;
-    const size_t want = offset >= limit ? 0 : std::min<uint64_t>(into.size(), limit - offset);
-    while (done < want) {
-      const ssize_t got =
-          pread(segment->fd, into.data() + done, want - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return LogFileError(errno, "cannot read log segment", segment->path);
-      if (got == 0) break;
-      done += static_cast<size_t>(got);
-    }
-    return done;
-  };
 }
 
 std::string SegmentName(uint64_t first_index) { return fmt::format("{:020}.log", first_index); }
@@ -147,83 +84,50 @@ class Losses {
   std::string first_, path_;
 };
 
-class FileLog final : public DurableLog {
- public:
-  FileLog(std::string folder, const LogOptions& options)
-      : folder_(std::move(folder)),
-        options_(options),
-        disk_(options.disk != nullptr ? *options.disk : SystemDisk()) {
-    options_.segment_bytes = std::clamp<uint64_t>(options_.segment_bytes, 4096,
-                                                  std::max<uint64_t>(4096, options_.max_bytes / 4));
-  }
+}  // namespace
 
-  Status Recover() {
-    TRY(MakeFolders(folder_));
-    ASSIGN_OR_RETURN(lock_, FolderLock::Take(folder_, "durable log"));
-    ASSIGN_OR_RETURN(cursors_, LogCursors::Open(folder_ + "/cursors", disk_));
-    TRY(OpenSegments());
-    while (!segments_.empty()) {
-      ASSIGN_OR_RETURN(const bool kept, RecoverLast());
-      if (kept) break;
+std::unexpected<Error> LogFileError(int error_number, std::string_view what,
+                                    const std::string& path) {
+  auto error = FromErrno(error_number, what);
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  error.error().code = full ? Code::kResourceExhausted : Code::kUnavailable;
+  error.error().Where(path);
+  if (full) error.error().Fix("free space on this file system; the log goes on by itself");
+  return error;
+}
+
+SegmentScanner::Source SourceOf(const LogSegmentPointer& segment) {
+  return [segment, limit = segment->end_position()](uint64_t offset,
+                                                    std::span<uint8_t> into) -> Result<size_t> {
+    size_t done = 0;
+    const size_t want = offset >= limit ? 0 : std::min<uint64_t>(into.size(), limit - offset);
+    while (done < want) {
+      const ssize_t got =
+          pread(segment->fd, into.data() + done, want - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return LogFileError(errno, "cannot read log segment", segment->path);
+      if (got == 0) break;
+      done += static_cast<size_t>(got);
     }
-    if (segments_.empty()) TRY(NewSegment(durable_end_));
-    active_ = segments_.back();
-    next_index_ = durable_end_;
-    UpdateTotals();
-    return {};
+    return done;
+  };
+}
+
+Status FileLog::Recover() {
+  TRY(MakeFolders(folder_));
+  ASSIGN_OR_RETURN(lock_, FolderLock::Take(folder_, "durable log"));
+  ASSIGN_OR_RETURN(cursors_, LogCursors::Open(folder_ + "/cursors", disk_));
+  TRY(OpenSegments());
+  while (!segments_.empty()) {
+    ASSIGN_OR_RETURN(const bool kept, RecoverLast());
+    if (kept) break;
   }
-
-  Result<uint64_t> Append(ByteView record, LogPriority priority) override;
-  Status Sync() override;
-  uint64_t durable_end() const override { return durable_end_.load(std::memory_order_acquire); }
-  uint64_t begin() const override { return begin_.load(std::memory_order_acquire); }
-  Status Read(uint64_t from, const std::function<bool(uint64_t, ByteView)>& visit) override;
-  Result<uint64_t> Cursor(const std::string& name) const override;
-  Status SetCursor(const std::string& name, uint64_t index) override;
-  void MayLose(const std::string& name) override;
-  Status Trim() override;
-  uint64_t bytes() const override { return bytes_.load(std::memory_order_acquire); }
-
- private:
-  Status OpenSegments();
-  Result<bool> RecoverLast();
-  Status CutTail(Segment& segment, uint64_t size, uint64_t valid_end, bool garbage);
-  Status NewSegment(uint64_t first_index);
-  Status Roll();
-  Status Commit();
-  Status CutBack(int error_number, std::string_view what);
-  void WriteAhead(const Segment& segment, uint64_t end);
-  Status TrimTo(uint64_t bytes_max);
-  Status MakeRoom(uint64_t bytes_max);
-  Status EvictTo(uint64_t bytes_max);
-  Status Thin(const SegmentPointer& segment, LogPriority priority, uint64_t end_index);
-  uint64_t SlowestCursor(bool strict_only) const;
-  void UpdateTotals();
-
-  const std::string folder_;
-  LogOptions options_;
-  Disk& disk_;
-  std::unique_ptr<FolderLock> lock_;
-
-  mutable std::mutex mutex_;  // Guards segments_: the list and the marks.
-  std::deque<SegmentPointer> segments_;
-  mutable std::mutex
-      cursors_mutex_;  // Guards cursors_; apart, because setting one waits for the disk.
-  std::unique_ptr<LogCursors> cursors_;
-  std::set<std::string, std::less<>> may_lose_;  // Guarded by cursors_mutex_ as well.
-  std::atomic<uint64_t> durable_end_{0}, begin_{0}, bytes_{0};
-
-  // The writer's own.
-  SegmentPointer active_;  // The last of segments_.
-  Bytes pending_;
-  std::vector<std::pair<uint64_t, uint64_t>> pending_marks_;
-  unsigned pending_priorities_ = 0;
-  uint64_t next_index_ = 0;
-  uint64_t allocated_ = 0;   // Size of the last segment's file; zeros from its durable end on.
-  bool closed_off_ = false;  // The last segment takes no more; the next commit begins a new one.
-  std::optional<Error> given_up_;  // Why the last commit failed; until the next Append.
-  std::optional<Error> broken_;    // Why nothing is taken until the log is opened again.
-};
+  if (segments_.empty()) TRY(NewSegment(durable_end_));
+  active_ = segments_.back();
+  next_index_ = durable_end_;
+  UpdateTotals();
+  return {};
+}
 
 Status FileLog::OpenSegments() {
   ASSIGN_OR_RETURN(const auto strays, ListFiles(folder_, ".thin"));
@@ -235,7 +139,7 @@ Status FileLog::OpenSegments() {
       LogWarn("{}/{}: not a log segment's name, left alone", folder_, name);
       continue;
     }
-    auto segment = std::make_shared<Segment>();
+    auto segment = std::make_shared<LogSegment>();
     segment->path = folder_ + "/" + name;
     segment->first_index = *index;
     segment->fd = open(segment->path.c_str(), O_RDWR | O_CLOEXEC);
@@ -244,7 +148,8 @@ Status FileLog::OpenSegments() {
     if (fstat(segment->fd, &info) != 0)
       return LogFileError(errno, "cannot stat log segment", segment->path);
     segment->durable_bytes = static_cast<uint64_t>(info.st_size);
-    segment->written = std::chrono::system_clock::from_time_t(info.st_mtime);
+    segment->begun = segment->written =
+        FromMicros(int64_t{info.st_mtim.tv_sec} * 1'000'000 + info.st_mtim.tv_nsec / 1000);
     segments_.push_back(std::move(segment));
   }
   return {};
@@ -253,7 +158,7 @@ Status FileLog::OpenSegments() {
 // Finds the end of the last segment. False when the file was dropped because nothing of it had been
 // committed.
 Result<bool> FileLog::RecoverLast() {
-  const SegmentPointer segment = segments_.back();
+  const LogSegmentPointer segment = segments_.back();
   const uint64_t size = segment->durable_bytes;
   Bytes header(kSegmentHeaderBytes);
   const auto source = SourceOf(segment);
@@ -303,7 +208,7 @@ Result<bool> FileLog::RecoverLast() {
   return true;
 }
 
-Status FileLog::CutTail(Segment& segment, uint64_t size, uint64_t valid_end, bool garbage) {
+Status FileLog::CutTail(LogSegment& segment, uint64_t size, uint64_t valid_end, bool garbage) {
   if (garbage) {
     LogWarn("{}: torn tail of {} bytes cut at {}; it was never acknowledged", segment.path,
             size - valid_end, valid_end);
@@ -322,7 +227,7 @@ Status FileLog::CutTail(Segment& segment, uint64_t size, uint64_t valid_end, boo
 }
 
 Status FileLog::NewSegment(uint64_t first_index) {
-  auto segment = std::make_shared<Segment>();
+  auto segment = std::make_shared<LogSegment>();
   segment->path = folder_ + "/" + SegmentName(first_index);
   segment->first_index = first_index;
   segment->fd = open(segment->path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
@@ -337,7 +242,7 @@ Status FileLog::NewSegment(uint64_t first_index) {
     return status;
   }
   segment->durable_bytes = allocated_ = header.size();
-  segment->written = std::chrono::system_clock::now();
+  segment->begun = segment->written = clock_.Now();
   segment->priorities = 0;
   active_ = segment;
   {
@@ -361,7 +266,7 @@ Status FileLog::Roll() {
 void FileLog::UpdateTotals() {
   const std::lock_guard lock(mutex_);
   uint64_t sum = 0;
-  for (const SegmentPointer& segment : segments_) sum += segment->durable_bytes;
+  for (const LogSegmentPointer& segment : segments_) sum += segment->durable_bytes;
   bytes_ = sum;
   begin_ = segments_.empty() ? 0 : segments_.front()->first_index;
 }
@@ -410,9 +315,9 @@ Status FileLog::Sync() {
 Status FileLog::Commit() {
   const uint64_t used = active_->durable_bytes;
   const bool full = used > kSegmentHeaderBytes && used + pending_.size() > options_.segment_bytes;
-  if (full || closed_off_) TRY(Roll());
+  if (full || closed_off_ || ActiveIsOld()) TRY(Roll());
 
-  Segment& segment = *active_;
+  LogSegment& segment = *active_;
   const uint64_t start = segment.durable_bytes, end = start + pending_.size();
   if (end > allocated_ && pending_.size() < kAheadForCommitsBelow) WriteAhead(segment, end);
   if (const int error = disk_.Write(segment.fd, pending_, start))
@@ -428,7 +333,7 @@ Status FileLog::Commit() {
       if (segment.marks.empty() || start + offset - segment.marks.back().second >= kMarkEvery)
         segment.marks.emplace_back(index, start + offset);
   }
-  segment.written = std::chrono::system_clock::now();
+  segment.written = clock_.Now();
   segment.priorities |= pending_priorities_;
   segment.durable_bytes.store(end, std::memory_order_release);
   bytes_ += pending_.size();
@@ -437,7 +342,7 @@ Status FileLog::Commit() {
 }
 
 // Zeros behind `end`; without them (a full disk) the commit still works.
-void FileLog::WriteAhead(const Segment& segment, uint64_t end) {
+void FileLog::WriteAhead(const LogSegment& segment, uint64_t end) {
   const uint64_t target = std::min(end + kAheadBytes, std::max(end, options_.segment_bytes));
   const Bytes zeros(target - end);
   if (disk_.Write(segment.fd, zeros, end) == 0) {
@@ -450,7 +355,7 @@ void FileLog::WriteAhead(const Segment& segment, uint64_t end) {
 // Undoes a failed commit. The error of the commit, also when the undoing failed (the log is then
 // broken).
 Status FileLog::CutBack(int error_number, std::string_view what) {
-  const Segment& segment = *active_;
+  const LogSegment& segment = *active_;
   const auto failure = LogFileError(error_number, what, segment.path);
   int error = disk_.Truncate(segment.fd, segment.durable_bytes);
   allocated_ = segment.durable_bytes;
@@ -469,12 +374,12 @@ Status FileLog::CutBack(int error_number, std::string_view what) {
 
 Status FileLog::Read(uint64_t from, const std::function<bool(uint64_t, ByteView)>& visit) {
   const uint64_t end = durable_end();
-  std::vector<SegmentPointer> segments;
+  std::vector<LogSegmentPointer> segments;
   std::pair<uint64_t, uint64_t> position{0, kSegmentHeaderBytes};
   {
     const std::lock_guard lock(mutex_);
     from = std::max(from, segments_.front()->first_index);
-    for (const SegmentPointer& segment : segments_) {
+    for (const LogSegmentPointer& segment : segments_) {
       if (segment->first_index <= from) segments.clear();
       if (segment->first_index < end) segments.push_back(segment);
     }
@@ -485,7 +390,7 @@ Status FileLog::Read(uint64_t from, const std::function<bool(uint64_t, ByteView)
   }
   Losses losses;
   for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = *segments[i];
+    const LogSegment& segment = *segments[i];
     if (i > 0) position = {segment.first_index, kSegmentHeaderBytes};
     const uint64_t segment_end = i + 1 < segments.size() ? segments[i + 1]->first_index : end;
     uint64_t expected = position.first;
@@ -521,116 +426,6 @@ void FileLog::MayLose(const std::string& name) {
   const std::lock_guard lock(cursors_mutex_);
   may_lose_.insert(name);
 }
-
-Status FileLog::Trim() { return TrimTo(options_.max_bytes); }
-
-// The index that some consumer still needs; with `strict_only` of those that may not lose anything.
-uint64_t FileLog::SlowestCursor(bool strict_only) const {
-  uint64_t slowest = std::numeric_limits<uint64_t>::max();
-  const std::lock_guard lock(cursors_mutex_);
-  for (const auto& [name, index] : cursors_->all())
-    if (!strict_only || !may_lose_.contains(name)) slowest = std::min(slowest, index);
-  return slowest;
-}
-
-Status FileLog::TrimTo(uint64_t bytes_max) {
-  bool removed = false;
-  const uint64_t slowest = SlowestCursor(false);
-  const auto oldest = options_.max_age.count() > 0
-                          ? std::chrono::system_clock::now() - options_.max_age
-                          : std::chrono::system_clock::time_point::min();
-  {
-    const std::lock_guard lock(mutex_);
-    while (segments_.size() > 1 && segments_[1]->first_index <= slowest &&
-           (bytes_ > bytes_max || segments_.front()->written < oldest)) {
-      if (unlink(segments_.front()->path.c_str()) != 0 && errno != ENOENT)
-        return LogFileError(errno, "cannot remove log segment", segments_.front()->path);
-      bytes_ -= segments_.front()->durable_bytes;
-      segments_.pop_front();
-      removed = true;
-    }
-    begin_ = segments_.front()->first_index;
-  }
-  return removed ? SyncFolder(folder_) : Status();
-}
-
-Status FileLog::MakeRoom(uint64_t bytes_max) {
-  TRY(TrimTo(bytes_max));
-  return bytes() > bytes_max ? EvictTo(bytes_max) : Status();
-}
-
-// Takes records out of closed segments that all strict consumers have passed.
-Status FileLog::EvictTo(uint64_t bytes_max) {
-  const uint64_t strict = SlowestCursor(true);
-  for (const LogPriority priority : {LogPriority::kLow, LogPriority::kNormal, LogPriority::kHigh}) {
-    for (size_t i = 0;; ++i) {
-      SegmentPointer segment;
-      uint64_t end_index = 0;
-      {
-        const std::lock_guard lock(mutex_);
-        if (i + 1 >= segments_.size() || segments_[i + 1]->first_index > strict) break;
-        segment = segments_[i];
-        end_index = segments_[i + 1]->first_index;
-      }
-      if ((segment->priorities & BitOf(priority)) == 0) continue;
-      TRY(Thin(segment, priority, end_index));
-      if (bytes() <= bytes_max) return {};
-    }
-  }
-  return {};
-}
-
-// Writes the segment anew without the records of this priority: a file beside it that takes its
-// place when it is whole and durable. Readers in the old file go on in it.
-Status FileLog::Thin(const SegmentPointer& segment, LogPriority priority, uint64_t end_index) {
-  auto thin = std::make_shared<Segment>();
-  thin->path = segment->path;
-  thin->first_index = segment->first_index;
-  thin->written = segment->written;
-  thin->priorities = segment->priorities & ~BitOf(priority);
-  const std::string temporary = segment->path + ".thin";
-  thin->fd = open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (thin->fd < 0) return LogFileError(errno, "cannot create", temporary);
-  Bytes out = EncodeSegmentHeader(segment->first_index);
-  uint64_t written = 0, evicted = 0;
-  const auto flush = [&]() -> Status {
-    if (const int error = disk_.Write(thin->fd, out, written))
-      return LogFileError(error, "cannot write", temporary);
-    written += out.size();
-    out.clear();
-    return {};
-  };
-  SegmentScanner scanner(SourceOf(segment), kSegmentHeaderBytes, segment->first_index, end_index);
-  while (true) {
-    ASSIGN_OR_RETURN(const auto record, scanner.Next());
-    if (!record) break;
-    if (record->evicted || record->priority == priority) {
-      EncodeEvicted(record->index, record->unsynced, out);
-      evicted += record->evicted ? 0 : 1;
-      if (!record->evicted && options_.on_evict)
-        options_.on_evict(record->index, record->priority, record->payload);
-    } else {
-      EncodeRecord(record->index, record->unsynced, record->payload, out, record->priority);
-    }
-    if (out.size() >= kRewriteBytes) TRY(flush());
-  }
-  TRY(flush());
-  if (const int error = disk_.Sync(thin->fd)) return LogFileError(error, "cannot sync", temporary);
-  if (rename(temporary.c_str(), segment->path.c_str()) != 0)
-    return LogFileError(errno, "cannot rename", temporary);
-  TRY(SyncFolder(folder_));
-  thin->durable_bytes = written;
-  Evicted().Add(evicted);
-  LogWarn("{}: {} records given up, who wants them is too late", segment->path, evicted);
-  {
-    const std::lock_guard lock(mutex_);
-    std::ranges::replace(segments_, segment, thin);
-  }
-  UpdateTotals();
-  return {};
-}
-
-}  // namespace
 
 Result<std::unique_ptr<DurableLog>> DurableLog::Open(const std::string& folder,
                                                      const LogOptions& options) {

@@ -4,6 +4,7 @@
 // Thread rule: Append and Sync from one thread; everything else from any thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -24,7 +25,12 @@ struct LogOptions {
       1ULL << 30;  // Oldest whole segments before every cursor go first; then kResourceExhausted.
   // Whole segments below every cursor go when nothing in them is younger; 0: by bytes alone.
   std::chrono::seconds max_age{0};
-  // Told of each record that is evicted (see MayLose), with what was in it; on the writer's thread.
+  // By LogPriority: records so much older, that only consumers want which may lose them (MayLose),
+  // are evicted by Trim even where there is room; 0: only when the log is full.
+  std::array<std::chrono::seconds, 3> keep_unread{};
+  const Clock* clock = nullptr;  // For these ages; the system's. Outlives the log.
+  // Told of each record that was evicted, with what was in it; on the writer's thread, when nobody
+  // can read it any more.
   std::function<void(uint64_t index, LogPriority priority, ByteView record)> on_evict;
   Disk* disk = nullptr;  // The system's; a test gives one that fails. Outlives the log.
 };
@@ -62,12 +68,13 @@ class DurableLog {
   // A cursor can be set on a full disk. kInvalidArgument beyond durable_end().
   virtual Result<uint64_t> Cursor(const std::string& name) const = 0;  // 0 when new.
   virtual Status SetCursor(const std::string& name, uint64_t index) = 0;
+  virtual Status DropCursor(const std::string& name) = 0;  // The log waits for it no more.
   // From now on (not kept over a restart) records that only this consumer still wants may be
   // evicted when max_bytes are full: those of low priority first, then normal, then high, each the
   // oldest first. Their indexes stay; a reader is not told of them.
   virtual void MayLose(const std::string& name) = 0;
   // Drops whole segments below every cursor, oldest first, until at most `max_bytes` remain and
-  // none of them is older than max_age.
+  // none of them is older than max_age; then evicts by keep_unread.
   virtual Status Trim() = 0;
   virtual uint64_t bytes() const = 0;
 };

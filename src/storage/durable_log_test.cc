@@ -83,6 +83,7 @@ class DurableLogTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   TestDisk disk_;
+  DurableLog* log_told_ = nullptr;  // Of whom on_evict speaks.
 };
 
 std::vector<uint64_t> Range(uint64_t from, uint64_t to) {
@@ -507,6 +508,69 @@ TEST_F(DurableLogTest, OldSegmentsGoWhenEverybodyHasReadThem) {
   ASSERT_TRUE(log->Trim());
   EXPECT_LT(log->bytes(), bytes / 4);
   EXPECT_GT(log->begin(), 0U);
+}
+
+TEST_F(DurableLogTest, WhatGrewTooOldForItsClassIsGivenUpThoughThereIsRoom) {
+  ManualClock clock{FromMicros(1'780'000'000'000'000)};
+  LogOptions options = Options();
+  options.clock = &clock;
+  options.keep_unread[static_cast<size_t>(LogPriority::kLow)] = std::chrono::hours(24);
+  options.keep_unread[static_cast<size_t>(LogPriority::kNormal)] = std::chrono::hours(72);
+  std::map<LogPriority, int> evicted;
+  options.on_evict = [&](uint64_t index, LogPriority priority, ByteView) {
+    ++evicted[priority];
+    // Nobody can read it any more when its owner hears of it.
+    ASSERT_TRUE(log_told_->Read(index, [&](uint64_t next, ByteView) {
+      EXPECT_NE(next, index);
+      return false;
+    }));
+  };
+  auto log = Open(options);
+  log_told_ = log.get();
+  ASSERT_TRUE(log->SetCursor("uplink", 0));
+  ASSERT_TRUE(log->SetCursor("history", 0));
+  log->MayLose("uplink");
+  WriteRounds(*log, 20);
+  clock.Advance(std::chrono::hours(4));  // A slow log closes its segments by age.
+  WriteRounds(*log, 20);
+  EXPECT_GE(ListFiles(folder_.path(), ".log")->size(), 2U);
+  clock.Advance(std::chrono::hours(23));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_TRUE(evicted.empty()) << "history has not read it";
+  ASSERT_TRUE(log->SetCursor("history", log->durable_end()));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_EQ(evicted, (std::map<LogPriority, int>{{LogPriority::kLow, 20}}));
+  clock.Advance(std::chrono::hours(24 * 30));
+  WriteRounds(*log, 1);
+  ASSERT_TRUE(log->Trim());
+  EXPECT_EQ(evicted[LogPriority::kLow], 40);
+  EXPECT_EQ(evicted[LogPriority::kNormal], 40);
+  EXPECT_EQ(evicted.count(LogPriority::kHigh), 0U);
+  EXPECT_EQ(CountByPriority(*log)[static_cast<int>(LogPriority::kHigh)], 41);
+}
+
+TEST_F(DurableLogTest, ADroppedCursorHoldsNothing) {
+  LogOptions options = Options();
+  ManualClock clock{FromMicros(1'780'000'000'000'000)};
+  options.clock = &clock;
+  options.max_age = std::chrono::hours(24);
+  auto log = Open(options);
+  ASSERT_TRUE(log->SetCursor("history", 0));
+  ASSERT_TRUE(log->SetCursor("hub", 0));
+  WriteRounds(*log, 100);
+  clock.Advance(std::chrono::hours(48));
+  WriteRounds(*log, 1);
+  ASSERT_TRUE(log->SetCursor("history", log->durable_end()));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_EQ(log->begin(), 0U);
+  ASSERT_TRUE(log->DropCursor("hub"));
+  ASSERT_TRUE(log->DropCursor("hub"));
+  ASSERT_TRUE(log->Trim());
+  EXPECT_EQ(log->begin(), 300U);
+  log.reset();
+  log = Open(options);
+  EXPECT_EQ(log->Cursor("hub").value(), 0U);
+  EXPECT_EQ(log->Cursor("history").value(), 303U);
 }
 
 }  // namespace

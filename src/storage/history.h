@@ -20,6 +20,8 @@
 namespace penstock::storage {
 
 struct HistoryOptions {
+class FileArchive;  // storage/blobs_archive.h
+
   uint64_t memory_limit_mb = 96;  // For DuckDB.
   int threads = 1;
   Duration flush_every = std::chrono::seconds(60);  // Real time between Parquet files.
@@ -27,6 +29,7 @@ struct HistoryOptions {
   size_t merge_files = 16;          // So many small files of a day become a larger one.
   bool merge_in_background = true;  // False: Flush merges before it returns.
 };
+  FileArchive* archive = nullptr;   // Where files may go to (EvictArchived). Outlives the history.
 
 // Equal-length columns, as telemetry::Batch has them.
 struct HistoryColumns {
@@ -74,11 +77,15 @@ struct HistoryRetention {
   std::map<std::string, Time, std::less<>> raw_of_product;  // Instead of `raw`, where given.
   uint64_t max_bytes = UINT64_MAX;  // Then the oldest days of samples go too; the newest stays.
 };
+  // Rows with sequences in [not_counted_from, not_counted_to) are not in HistoryDeletion::of_point.
+  uint64_t not_counted_from = 0, not_counted_to = 0;
 struct HistoryDeletion {
   std::string product, level;  // "raw", "1m" or "1h".
   uint64_t rows = 0;
   Time first, last;  // Times of the rows that went.
 };
+  // Of "raw": rows by path. "": of a file that could not be read any more.
+  std::map<std::string, uint64_t, std::less<>> of_point;
 
 // A file of a product as anyone may read it; stays on disk while `keep` lives.
 struct HistoryFileView {
@@ -87,6 +94,7 @@ struct HistoryFileView {
   Time first, last;
   std::shared_ptr<const void> keep;
 };
+  bool archived = false;  // Nothing is at `path`: Local brings it.
 
 // Everything a product holds at one moment; no row is in two files.
 struct ProductRows {
@@ -162,6 +170,18 @@ class History {
   // there is replaced; the caller removes it). 80 ms for 250,000 rows in memory.
   virtual Result<ProductRows> RowsOf(std::string_view, const std::string&) { return ProductRows(); }
   virtual std::vector<ProductSize> Products() { return {}; }  // By name.
+  // The same file where it can be read: an archived one is brought into the archive's cache, where
+  // it stays while `keep` lives. kUnavailable when the archive is away, kResourceExhausted when
+  // those held at once are more than the cache may have.
+  virtual Result<HistoryFileView> Local(const HistoryFileView& file) { return file; }
+  // Removes files here of which the archive has a copy: all of days before `before`, then the
+  // oldest until at most `max_bytes` are here; never of the newest day. Rollups stay here.
+  struct Evicted {
+    uint64_t files = 0, bytes = 0;
+  };
+  virtual Result<Evicted> EvictArchived(Time /*before*/, uint64_t /*max_bytes*/) {
+    return Evicted();
+  }
   // A copy of all files (hard links where possible) and a manifest in the empty `folder`; synced.
   virtual Status CopyTo(const std::string&) { return {}; }
   // A point of text: its values are numbers of texts, and files carry the text beside the number.
@@ -175,4 +195,5 @@ class History {
   virtual Size size() const = 0;
 };
 
+    uint64_t archived_files = 0, archived_bytes = 0;  // Of these, in the archive alone.
 }  // namespace penstock::storage

@@ -61,12 +61,15 @@ Result<HistoryFile> ParseFile(const std::vector<std::string_view>& words) {
       TakeNumber(words[4], file.last_sequence) && TakeNumber(words[5], file.level) &&
       TakeNumber(words[6], file.rows) && TakeNumber(words[7], file.bytes) &&
       TakeNumber(words[8], first_us) && TakeNumber(words[9], last_us);
-  if (!numbers || (rolled && (words[10].size() != 3 || !TakeNumber(words[11], file.rollup_bytes))))
+  const bool marked =
+      !rolled || words[10].size() == 3 || (words[10].size() == 4 && words[10][3] == 'a');
+  if (!numbers || !marked || (rolled && !TakeNumber(words[11], file.rollup_bytes)))
     return DataLoss("a file line has a product, a day, seven numbers, marks and a number");
   if (rolled) {
     file.by_second = words[10][0] == 's';
     file.by_minute = words[10][1] == 'm';
     file.by_hour = words[10][2] == 'h';
+    file.archived = words[10].size() == 4;
   }
   ASSIGN_OR_RETURN(file.product, UnescapeName(words[1]));
   file.day = words[2];
@@ -134,8 +137,8 @@ std::string HistoryRollup::RelativePath() const {
 }
 
 StoredFile::~StoredFile() {
+  if (obsolete_ || moved_) unlink(path.c_str());
   if (!obsolete_) return;
-  unlink(path.c_str());
   if (info.by_second) unlink((folder + "/" + info.SecondsPath()).c_str());
   if (info.by_minute) unlink((folder + "/" + info.MinutesPath()).c_str());
 }
@@ -164,11 +167,11 @@ std::string FormatManifest(const Catalog& catalog) {
     text += fmt::format("point {} {}\n", EscapeName(product), EscapeName(path, true));
   for (const StoredFilePointer& stored : catalog.files) {
     const HistoryFile& file = stored->info;
-    text += fmt::format("file {} {} {} {} {} {} {} {} {} {}{}{} {}\n", EscapeName(file.product),
+    text += fmt::format("file {} {} {} {} {} {} {} {} {} {}{}{}{} {}\n", EscapeName(file.product),
                         file.day, file.first_sequence, file.last_sequence, file.level, file.rows,
                         file.bytes, ToMicros(file.first_time), ToMicros(file.last_time),
                         file.by_second ? 's' : '-', file.by_minute ? 'm' : '-',
-                        file.by_hour ? 'h' : '-', file.rollup_bytes);
+                        file.by_hour ? 'h' : '-', file.archived ? "a" : "", file.rollup_bytes);
   }
   for (const StoredRollupPointer& stored : catalog.rollups) {
     const HistoryRollup& rollup = stored->info;
@@ -269,6 +272,7 @@ std::vector<StoredFilePointer> FindMerge(const Catalog& catalog, size_t small_fi
   for (const StoredFilePointer& file : catalog.files) {
     std::string_view& newest = newest_day[file->info.product];
     newest = std::max(newest, std::string_view(file->info.day));
+    if (file->info.archived) continue;  // Not brought back for that.
     groups[{file->info.product, file->info.day, file->info.level}].push_back(file);
   }
   for (auto& [key, files] : groups) {
@@ -286,7 +290,7 @@ std::vector<StoredFilePointer> FindMerge(const Catalog& catalog, size_t small_fi
 std::vector<StoredFilePointer> FindOverlap(const Catalog& catalog) {
   std::map<std::pair<std::string_view, std::string_view>, std::vector<StoredFilePointer>> days;
   for (const StoredFilePointer& file : catalog.files)
-    days[{file->info.product, file->info.day}].push_back(file);
+    if (!file->info.archived) days[{file->info.product, file->info.day}].push_back(file);
   for (auto& [key, files] : days) {
     std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) {
       return a->info.first_sequence < b->info.first_sequence;

@@ -30,6 +30,7 @@ struct HistoryFile {
   // hours (all points, in a HistoryRollup).
   bool by_second = false, by_minute = false, by_hour = false;
   uint64_t rollup_bytes = 0;  // Of the files by seconds and minutes.
+  bool archived = false;      // Not here: a copy is in the archive (storage/blobs_archive.h).
 
   std::string RelativePath() const;  // "pump/2026-01-31/000000000000-000000001799.parquet"
   std::string SecondsPath() const;   // "rollup-1s/pump/2026-01-31/..."
@@ -60,13 +61,14 @@ class StoredFile {
   StoredFile& operator=(const StoredFile&) = delete;
 
   void UnlinkWhenUnused() const { obsolete_ = true; }
+  void UnlinkRowsWhenUnused() const { moved_ = true; }  // The rollups of its rows stay.
 
   const HistoryFile info;
-  const std::string path;
+  const std::string path;  // Nothing is there when it is archived.
   const std::string folder;
 
  private:
-  mutable std::atomic<bool> obsolete_{false};
+  mutable std::atomic<bool> obsolete_{false}, moved_{false};
 };
 // Shared by the catalog and the queries that hold an older one.
 using StoredFilePointer = std::shared_ptr<const StoredFile>;

@@ -112,6 +112,15 @@ Status LogCursors::Set(const std::string& name, uint64_t index) {
                            name.size());
   CursorMap changed = cursors_;
   changed[name] = index;
+  return Write(std::move(changed), name);
+}
+
+Status LogCursors::Drop(const std::string& name) {
+  CursorMap changed = cursors_;
+  return changed.erase(name) == 0 ? Status() : Write(std::move(changed), name);
+}
+
+Status LogCursors::Write(CursorMap changed, const std::string& name) {
   const uint64_t generation = generation_ + 1;
   ASSIGN_OR_RETURN(const Bytes slot, EncodeCursorSlot(generation, changed));
   const uint64_t offset = (generation % 2) * kCursorSlotBytes;

@@ -38,9 +38,12 @@ class LogCursors {
   LogCursors& operator=(const LogCursors&) = delete;
 
   const CursorMap& all() const { return cursors_; }
-  Status Set(const std::string& name, uint64_t index);  // Durable when it returns.
+  // Both are durable when they return.
+  Status Set(const std::string& name, uint64_t index);
+  Status Drop(const std::string& name);  // One that is not there is fine.
 
  private:
+  Status Write(CursorMap changed, const std::string& name);
   LogCursors(int fd, Disk& disk) : fd_(fd), disk_(disk) {}
 
   int fd_;

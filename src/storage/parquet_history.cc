@@ -177,6 +177,8 @@ History::Size ParquetHistory::size() const {
   for (const StoredFilePointer& file : catalog_->files) {
     size.file_rows += file->info.rows;
     size.file_bytes += file->info.bytes + file->info.rollup_bytes;
+    size.archived_files += file->info.archived ? 1 : 0;
+    size.archived_bytes += file->info.archived ? file->info.bytes : 0;
   }
   for (const StoredRollupPointer& rollup : catalog_->rollups) size.file_bytes += rollup->info.bytes;
   return size;

@@ -56,6 +56,8 @@ class ParquetHistory final : public History {
   std::vector<HistoryFileView> Files(std::string_view product) override;
   Result<ProductRows> RowsOf(std::string_view product, const std::string& tail_file) override;
   std::vector<ProductSize> Products() override;
+  Result<HistoryFileView> Local(const HistoryFileView& file) override;
+  Result<Evicted> EvictArchived(Time before, uint64_t max_bytes) override;
   Status CopyTo(const std::string& folder) override;
   Size size() const override;
 
@@ -88,6 +90,10 @@ class ParquetHistory final : public History {
     uint64_t sequence;
   };
   struct TailPoint {
+  struct SequenceSpan {
+    uint64_t from = 0, to = 0;  // [from, to)
+    bool Has(uint64_t sequence) const { return sequence >= from && sequence < to; }
+  };
     uint32_t entry, id;  // In points_; PointId.value.
     const std::string *path, *product;
   };
@@ -134,6 +140,8 @@ class ParquetHistory final : public History {
                      std::span<const TimeSpan> spans, const VisitRows& visit);
   void ForgetOpened(const std::string& path);
   Result<ParquetFilePointer> OpenFile(const std::string& path,
+  Result<ParquetFilePointer> OpenArchived(const StoredFile& file);
+  Result<ParquetFilePointer> OpenRows(const StoredFile& file);  // Of samples, wherever it is.
                                       std::span<const ParquetColumn> schema);
 
   // parquet_history_trend.cc
@@ -153,9 +161,14 @@ class ParquetHistory final : public History {
                                              const std::string& path);
 
   // parquet_history_retain.cc: RetainBy, Retain, CopyTo and this.
-  Result<std::vector<HistoryDeletion>> Drop(
-      const std::function<bool(const HistoryFile&)>& raw,
-      const std::function<bool(const HistoryRollup&)>& rollup);
+  Result<std::vector<HistoryDeletion>> Drop(const std::function<bool(const HistoryFile&)>& raw,
+                                            const std::function<bool(const HistoryRollup&)>& rollup,
+                                            SequenceSpan not_counted);
+  // Adds the file's rows by path, but those with these sequences.
+  void CountRows(const StoredFile& file, SequenceSpan not_counted,
+                 std::map<std::string, uint64_t, std::less<>>& of_point);
+  Status CountOwnRows(const ParquetFile& file, SequenceSpan not_counted,
+                      std::map<std::string, uint64_t, std::less<>>& of_point);
   Result<bool> Condense(const std::stop_token& stop);
 
   // parquet_history_merge.cc
@@ -195,6 +208,7 @@ class ParquetHistory final : public History {
   std::vector<std::pair<std::string, std::string>> to_condense_;  // Product and day.
   std::vector<HistoryDeletion> condensed_;
   std::string manifest_stamp_;  // Read-only: which manifest was read last.
+  SequenceSpan not_counted_;    // As RetainBy was told.
 
   HistoryIndex index_;
   // Footers of files, the least lately used forgotten first.
@@ -229,6 +243,8 @@ inline constexpr std::string_view kUnnamedProduct = "unnamed";
 // kInvalidArgument unless from < to.
 Status CheckHistoryRange(Time from, Time to);
 // The columns of a file of samples.
+// As anyone may see it; `keep` is not set.
+HistoryFileView ViewOf(const StoredFile& file);
 std::span<const ParquetColumn> RowColumns();
 
 }  // namespace penstock::storage

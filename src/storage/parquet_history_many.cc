@@ -160,7 +160,7 @@ Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPa
                                 std::span<const TimeSpan> spans, const VisitPoint& visit,
                                 const VisitPointStep& fold) {
   if (paths.empty() || spans.empty()) return {};
-  const auto opened = OpenFile(file.path, RowColumns());
+  const auto opened = OpenRows(file);
   if (!opened && opened.error().code != Code::kUnimplemented)
     return std::unexpected(opened.error());
   if (!opened) {

@@ -140,11 +140,13 @@ class ParquetHistory::MergedRows final : public RowSource {
   Status Open(ParquetHistory& history, std::span<const StoredFilePointer> files) {
     std::vector<std::string> foreign;
     for (const StoredFilePointer& file : files) {
-      auto own = history.OpenFile(file->path, RowColumns());
+      auto own = history.OpenRows(*file);
       if (own) {
         cursors_.push_back(std::make_unique<OwnCursor>(*own));
       } else if (own.error().code == Code::kUnimplemented) {
-        foreign.push_back(file->path);
+        ASSIGN_OR_RETURN(const HistoryFileView local, history.Local(ViewOf(*file)));
+        foreign.push_back(local.path);
+        kept_.push_back(local.keep);
       } else {
         return std::unexpected(own.error());
       }
@@ -235,6 +237,7 @@ class ParquetHistory::MergedRows final : public RowSource {
   std::vector<std::unique_ptr<RowCursor>> cursors_;
   std::vector<RowCursor*> active_;  // Those that have rows of point_.
   RowCursor* last_ = nullptr;       // Whose rows were given out.
+  std::vector<std::shared_ptr<const void>> kept_;  // Files that were brought here for this.
   std::string point_;
   uint64_t repeated_ = 0;
 };
@@ -251,7 +254,8 @@ ParquetHistory::MergeTask ParquetHistory::FindTask(const Catalog& catalog) const
   if (auto overlapping = FindOverlap(catalog); !overlapping.empty())
     return {std::move(overlapping), true};
   for (const StoredFilePointer& file : catalog.files)
-    if (file->info.level > 0 && !file->info.by_hour) return {{file}, false};
+    if (file->info.level > 0 && !file->info.by_hour && !file->info.archived)
+      return {{file}, false};
   std::vector<StoredFilePointer> files = FindMerge(catalog, options_.merge_files);
   const auto rolled = [](const auto& file) { return file->info.by_hour; };
   if (std::any_of(files.begin(), files.end(), rolled) &&

@@ -56,9 +56,10 @@ Result<ProductRows> ParquetHistory::RowsOf(std::string_view product, const std::
   const View view = Look();
   ProductRows rows;
   for (const StoredFilePointer& file : view.catalog->files)
-    if (file->info.product == product)
-      rows.files.push_back({file->path, file->info.product, file->info.day, "raw", file->info.rows,
-                            file->info.bytes, file->info.first_time, file->info.last_time, file});
+    if (file->info.product == product) {
+      rows.files.push_back(ViewOf(*file));
+      rows.files.back().keep = file;
+    }
   std::sort(rows.files.begin(), rows.files.end(), [](const auto& a, const auto& b) {
     return std::tie(a.day, a.first, a.path) < std::tie(b.day, b.first, b.path);
   });

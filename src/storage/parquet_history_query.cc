@@ -164,7 +164,7 @@ void ParquetHistory::ScanTails(const View& view, const Target& target, Time from
 // The latest rows first, block by block; within a block they rise.
 Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
                                 std::span<const TimeSpan> spans, const VisitRows& visit) {
-  const auto opened = OpenFile(file.path, RowColumns());
+  const auto opened = OpenRows(file);
   if (!opened && opened.error().code == Code::kUnimplemented)
     return ScanForeign(file, path, spans, visit);
   if (!opened) return std::unexpected(opened.error());
@@ -206,11 +206,12 @@ Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
 Status ParquetHistory::ScanForeign(const StoredFile& file, const std::string& path,
                                    std::span<const TimeSpan> spans, const VisitRows& visit) {
   if (spans.empty()) return {};
+  ASSIGN_OR_RETURN(const HistoryFileView local, Local(ViewOf(file)));
   const std::string sql = fmt::format(
       "SELECT time, value, quality FROM read_parquet({}) WHERE point = {} AND "
       "time >= {} AND "
       "time < {}",
-      SqlText(file.path), SqlText(path), SqlTime(Within(spans.front().from)),
+      SqlText(local.path), SqlText(path), SqlTime(Within(spans.front().from)),
       SqlTime(Within(spans.back().to)));
   return duck_->Query(sql, [&](const Duck::Chunk& chunk) {
     const Rows all{chunk.Column<Time>(0), chunk.Column<double>(1), chunk.Column<uint32_t>(2)};
@@ -316,9 +317,9 @@ std::vector<HistoryFileView> ParquetHistory::Files(std::string_view product) {
   std::vector<HistoryFileView> files;
   for (const StoredFilePointer& file : view.catalog->files) {
     const HistoryFile& info = file->info;
-    if (info.product == product)
-      files.push_back({file->path, info.product, info.day, "raw", info.rows, info.bytes,
-                       info.first_time, info.last_time, file});
+    if (info.product != product) continue;
+    files.push_back(ViewOf(*file));
+    files.back().keep = file;
   }
   for (const StoredRollupPointer& rollup : view.catalog->rollups) {
     const HistoryRollup& info = rollup->info;

@@ -201,7 +201,8 @@ Status ParquetHistory::ForgetMissing() {
   std::vector<StoredFilePointer> files;
   for (const StoredFilePointer& file : kept.files) {
     const HistoryFile& info = file->info;
-    if (present.erase(info.RelativePath()) == 0) {
+    // Of an archived one, what a crash left here is removed below.
+    if (!info.archived && present.erase(info.RelativePath()) == 0) {
       LogError("{}: {} rows of history are gone: the file is missing", file->path, info.rows);
       Counter("penstock_history_files_missing_total",
               "Files of the manifest that were not there at start.")

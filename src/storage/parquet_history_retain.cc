@@ -14,6 +14,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "storage/parquet_history.h"
 
 namespace penstock::storage {
@@ -43,10 +44,64 @@ Status CopyFile(const std::string& from, const std::string& to) {
 
 }  // namespace
 
+// A file is a few row groups sorted by point, so its points are counted by their runs.
+Status ParquetHistory::CountOwnRows(const ParquetFile& file, SequenceSpan not_counted,
+                                    std::map<std::string, uint64_t, std::less<>>& of_point) {
+  std::vector<uint64_t> sequences;
+  for (size_t group = 0; group < file.groups().size(); ++group) {
+    ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(file, group, 0));
+    ASSIGN_OR_RETURN(const auto points, paths.Points());
+    std::optional<ParquetColumnReader> column;
+    if (not_counted.from < not_counted.to) {
+      ASSIGN_OR_RETURN(column, ParquetColumnReader::Load(file, group, 5));
+    }
+    for (const PointRows& point : points) {
+      uint64_t rows = point.rows;
+      if (column) {
+        sequences.resize(point.rows);
+        TRY(column->Read(point.from, point.from + point.rows, sequences.data()));
+        rows -= static_cast<uint64_t>(std::ranges::count_if(
+            sequences, [&](uint64_t sequence) { return not_counted.Has(sequence); }));
+      }
+      if (rows > 0) of_point[std::string(point.point)] += rows;
+    }
+  }
+  return {};
+}
+
+void ParquetHistory::CountRows(const StoredFile& file, SequenceSpan not_counted,
+                               std::map<std::string, uint64_t, std::less<>>& of_point) {
+  const HistoryFile& info = file.info;
+  if (not_counted.Has(info.first_sequence) && not_counted.Has(info.last_sequence)) return;
+  const bool apart = info.last_sequence < not_counted.from || info.first_sequence >= not_counted.to;
+  std::map<std::string, uint64_t, std::less<>> counted;
+  const auto opened = OpenRows(file);
+  Status status = opened ? CountOwnRows(**opened, apart ? SequenceSpan() : not_counted, counted)
+                         : std::unexpected(opened.error());
+  const auto local = Local(ViewOf(file));
+  if (!status && status.error().code == Code::kUnimplemented && local)
+    status = duck_->Query(
+        fmt::format("SELECT point, CAST(count(*) AS BIGINT) FROM read_parquet({}) WHERE sequence < "
+                    "{} OR sequence >= {} GROUP BY point",
+                    SqlText(local->path), not_counted.from, not_counted.to),
+        [&](const Duck::Chunk& chunk) {
+          for (size_t row = 0; row < chunk.size(); ++row)
+            counted[std::string(chunk.Text(0, row))] +=
+                static_cast<uint64_t>(chunk.Column<int64_t>(1)[row]);
+          return true;
+        });
+  if (!status) {
+    LogWarn("{}: {} rows go, of which points is not known: {}", file.path, info.rows,
+            status.error().ToString());
+    counted = {{"", info.rows}};
+  }
+  for (const auto& [path, rows] : counted) of_point[path] += rows;
+}
+
 // Takes files and rollups out of the catalog; the caller holds publish_mutex_.
 Result<std::vector<HistoryDeletion>> ParquetHistory::Drop(
     const std::function<bool(const HistoryFile&)>& raw,
-    const std::function<bool(const HistoryRollup&)>& rollup) {
+    const std::function<bool(const HistoryRollup&)>& rollup, SequenceSpan not_counted) {
   Catalog changed = *catalog();
   std::vector<StoredFilePointer> files;
   std::vector<StoredRollupPointer> rollups;
@@ -59,10 +114,11 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::Drop(
     deletion.rows += info.rows;
     deletion.first = is_new ? info.first_time : std::min(deletion.first, info.first_time);
     deletion.last = is_new ? info.last_time : std::max(deletion.last, info.last_time);
+    return &deletion;
   };
   std::erase_if(changed.files, [&](const StoredFilePointer& file) {
     if (!raw(file->info)) return false;
-    count(file->info, "raw");
+    CountRows(*file, not_counted, count(file->info, "raw")->of_point);
     files.push_back(file);
     return true;
   });
@@ -111,7 +167,7 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::RetainBy(const HistoryReten
   uint64_t bytes = 0;
   std::map<std::string, uint64_t> bytes_of_day;  // Oldest first.
   for (const StoredFilePointer& file : now->files) {
-    const uint64_t size = file->info.bytes + file->info.rollup_bytes;
+    const uint64_t size = (file->info.archived ? 0 : file->info.bytes) + file->info.rollup_bytes;
     bytes_of_day[file->info.day] += size;
     bytes += size;
   }
@@ -132,6 +188,7 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::RetainBy(const HistoryReten
   }
   std::vector<HistoryDeletion> gone;
   std::set<std::pair<std::string, std::string>> to_condense;
+  const SequenceSpan not_counted{rules.not_counted_from, rules.not_counted_to};
   {
     const std::lock_guard publishing(publish_mutex_);
     ASSIGN_OR_RETURN(gone, Drop(
@@ -145,11 +202,13 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::RetainBy(const HistoryReten
                                [&](const HistoryRollup& rollup) {
                                  return rollup.hours ? rollup.period < hours_month
                                                      : rollup.period < minutes_day;
-                               }));
+                               },
+                               not_counted));
   }
   {
     const std::lock_guard lock(mutex_);
     to_condense_.assign(to_condense.begin(), to_condense.end());
+    not_counted_ = not_counted;
   }
   uint64_t rows = 0;  // Few are folded here and now.
   for (const StoredFilePointer& file : catalog()->files)
@@ -171,9 +230,11 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::RetainBy(const HistoryReten
 // what was not yet.
 Result<bool> ParquetHistory::Condense(const std::stop_token& stop) {
   std::pair<std::string, std::string> key;
+  SequenceSpan not_counted;
   {
     const std::lock_guard lock(mutex_);
     if (to_condense_.empty()) return false;
+    not_counted = not_counted_;
     key = to_condense_.back();
     to_condense_.pop_back();
   }
@@ -205,11 +266,13 @@ Result<bool> ParquetHistory::Condense(const std::stop_token& stop) {
     return std::find(files.begin(), files.end(), file) != files.end();
   });
   changed.rollups.insert(changed.rollups.end(), made.begin(), made.end());
-  TRY(Publish(std::move(changed), false));
   HistoryDeletion deletion{.product = key.first,
                            .level = "raw",
                            .first = files.front()->info.first_time,
-                           .last = files.front()->info.last_time};
+                           .last = files.front()->info.last_time,
+                           .of_point = {}};
+  for (const StoredFilePointer& file : files) CountRows(*file, not_counted, deletion.of_point);
+  TRY(Publish(std::move(changed), false));
   for (const StoredFilePointer& file : files) {
     deletion.rows += file->info.rows;
     deletion.first = std::min(deletion.first, file->info.first_time);
@@ -231,7 +294,7 @@ Status ParquetHistory::CopyTo(const std::string& folder) {
   Catalog copied = *view.catalog;
   for (const StoredFilePointer& file : copied.files) {
     const HistoryFile& info = file->info;
-    TRY(CopyFile(file->path, folder + "/" + info.RelativePath()));
+    if (!info.archived) TRY(CopyFile(file->path, folder + "/" + info.RelativePath()));
     if (info.by_second)
       TRY(CopyFile(folder_ + "/" + info.SecondsPath(), folder + "/" + info.SecondsPath()));
     if (info.by_minute)

@@ -58,6 +58,10 @@ class FakeLog final : public storage::DurableLog {
     return {};
   }
   void MayLose(const std::string&) override {}
+  Status DropCursor(const std::string& name) override {
+    cursors.erase(name);
+    return {};
+  }
   Status Trim() override { return {}; }
   uint64_t bytes() const override { return 0; }
 
