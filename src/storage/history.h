@@ -184,11 +184,14 @@ class History {
   }
   // A copy of all files (hard links where possible) and a manifest in the empty `folder`; synced.
   virtual Status CopyTo(const std::string&) { return {}; }
-  // A point of text: its values are numbers of texts, and files carry the text beside the number.
-  using TextOf = std::function<std::string(uint64_t number)>;
+  // A point of text: its values are codes of texts, and files carry the text beside the code. Other
+  // values of such a point (from before it was one of text) stand without a text.
+  using TextOf = std::function<std::optional<std::string_view>(double code)>;
   virtual void NameText(PointId) {}
   virtual void SetTexts(TextOf) {}
   // Rows now in memory and in files; bytes of the files.
+  // Every text that stands in a file, some of them several times: for a node that lost its table.
+  virtual Status VisitTexts(const std::function<void(std::string_view text)>&) { return {}; }
   struct Size {
     uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0;
   };

@@ -30,7 +30,7 @@ class HistoryPoints {
     uint32_t product = 0;
     uint32_t id = kNone;    // PointId.value in this process.
     bool stored = false;    // Has rows in files, or had.
-    bool text = false;      // Its values are numbers of texts.
+    bool text = false;      // Its values are codes of texts.
     bool has_last = false;  // The five below are known.
     uint32_t quality = 0;
     Time time, ingest_time;

@@ -297,7 +297,10 @@ TEST_F(HistoryRollupTest, FilesOfOthersAreReadAndMergedAsOurs) {
 }
 
 TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
-  history_->SetTexts([](uint64_t number) { return number == 1 ? "running" : "stopped"; });
+  history_->SetTexts([](double code) -> std::optional<std::string_view> {
+    if (code == 3) return std::nullopt;
+    return code == 1 ? "running" : "stopped";
+  });
   history_->NameText(PointId{2});
   Append({{1, kRollupStart, 1.0},
           {2, kRollupStart, 1.0},
@@ -314,7 +317,11 @@ TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
         for (size_t i = 0; i < chunk.size(); ++i) texts.emplace_back(chunk.Text(0, i));
         return true;
       }));
-  EXPECT_EQ(texts, (std::vector<std::string>{"none", "running", "running", "stopped", "running"}));
+  EXPECT_EQ(texts,
+            (std::vector<std::string>{"none", "running", "running", "stopped", "running", "none"}));
+  std::set<std::string> visited;
+  ASSERT_TRUE(history_->VisitTexts([&](std::string_view text) { visited.emplace(text); }));
+  EXPECT_EQ(visited, (std::set<std::string>{"running", "stopped"}));
   EXPECT_EQ(history_->Read(PathOf(2), kRollupStart, kRollupStart + hours(1), 9).value().at(2).value,
             2.0);
 }

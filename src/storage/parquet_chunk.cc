@@ -86,10 +86,18 @@ void ParquetChunk::AddNumbers(const void* values, size_t rows) {
 void ParquetChunk::AddText(const std::string_view* text, size_t rows) {
   uint32_t which = kNull;
   if (text != nullptr) {
-    // Points come sorted, so an equal text is the last one. Other texts are
-    // given once per run too.
-    if (texts_.empty() || texts_.back() != *text) texts_.emplace_back(*text);
-    which = static_cast<uint32_t>(texts_.size() - 1);
+    // Points come sorted, so an equal one is the last one. Samples of text go back and forth
+    // between a few.
+    which = static_cast<uint32_t>(texts_.size());
+    if (column_.optional) {
+      if (const auto known = places_.find(*text); known != places_.end()) which = known->second;
+    } else if (which > 0 && texts_.back() == *text) {
+      --which;
+    }
+    if (which == texts_.size()) {
+      texts_.emplace_back(*text);
+      if (column_.optional) places_.emplace(texts_.back(), which);
+    }
   }
   if (!runs_.empty() && runs_.back().text == which) {
     runs_.back().rows += static_cast<uint32_t>(rows);
@@ -176,6 +184,7 @@ ParquetChunkMeta ParquetChunk::Encode(size_t page_rows, ParquetScratch& scratch,
   meta.rows = rows_;
   unpressed_ = 0;
   if (column_.kind == ParquetKind::kText) {
+  places_.clear();
     EncodeText(scratch, out, meta);
   } else if (BuildDictionary(scratch)) {
     EncodeByDictionary(scratch, out, meta);

@@ -4,11 +4,13 @@
 // Thread rule: one caller.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -81,7 +83,8 @@ class ParquetChunk {
     uint32_t text;  // kNull: none.
   };
   static constexpr uint32_t kNull = UINT32_MAX;
-  std::vector<std::string> texts_;
+  std::deque<std::string> texts_;  // Never moved: their places refer to them.
+  std::unordered_map<std::string_view, uint32_t> places_;  // Of an optional column.
   std::vector<TextRun> runs_;
   size_t rows_ = 0;
   size_t unpressed_ = 0;  // Pages in a row that compression did not make smaller.

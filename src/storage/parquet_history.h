@@ -38,6 +38,7 @@ class ParquetHistory final : public History {
   void NamePoint(PointId id, const std::string& path, const std::string& product) override;
   void NameText(PointId id) override;
   void SetTexts(TextOf text_of) override;
+  Status VisitTexts(const std::function<void(std::string_view)>& visit) override;
   Status Append(const HistoryColumns& columns) override;
   Status Flush() override;
   void FlushSoon(std::function<void(Status)> done) override;
@@ -119,7 +120,7 @@ class ParquetHistory final : public History {
   Status SavePoints(uint64_t sequence_end);
 
   // parquet_history_write.cc: one file, alone or with its rollups.
-  std::function<std::string(double)> TextsOf(std::string_view path) const;
+  TextOf TextsOf(std::string_view path) const;
   Status WriteRows(RowSource& rows, const std::string& path);
   Status WriteFile(RowSource& rows, HistoryFile& file, HistoryRollup* hours);
 

@@ -123,6 +123,28 @@ Status ParquetHistory::ScanLast(const StoredFile& file) {
   return {};
 }
 
+Status ParquetHistory::VisitTexts(const std::function<void(std::string_view)>& visit) {
+  for (const StoredFilePointer& file : catalog()->files) {
+    ASSIGN_OR_RETURN(const HistoryFileView local, Local(ViewOf(*file)));
+    const std::string path = SqlText(local.path);
+    bool texts = false;  // Files of an earlier version have no such column.
+    TRY(duck_->Query(
+        fmt::format("SELECT count(*) FROM parquet_schema({}) WHERE name = 'text'", path),
+        [&](const Duck::Chunk& chunk) {
+          texts = chunk.Column<int64_t>(0)[0] > 0;
+          return true;
+        }));
+    if (!texts) continue;
+    TRY(duck_->Query(
+        fmt::format("SELECT DISTINCT text FROM read_parquet({}) WHERE text IS NOT NULL", path),
+        [&](const Duck::Chunk& chunk) {
+          for (size_t i = 0; i < chunk.size(); ++i) visit(chunk.Text(0, i));
+          return true;
+        }));
+  }
+  return {};
+}
+
 // Rows, times and bytes of a file whose name is known.
 Status ParquetHistory::Describe(const std::string& path, HistoryFile& file) {
   bool known = false;

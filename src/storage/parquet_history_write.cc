@@ -64,8 +64,7 @@ std::span<const ParquetColumn> RowColumns() { return kRowColumns; }
 namespace {
 
 // Rows into a file; of points of text, each stretch of one text by itself.
-Status PutRun(ParquetWriter& writer, const RowRun& run,
-              const std::function<std::string(double)>& text_of) {
+Status PutRun(ParquetWriter& writer, const RowRun& run, const History::TextOf& text_of) {
   const auto put = [&](size_t from, size_t to, const std::string_view* text) {
     const void* const data[] = {&run.time[from],    &run.ingest_time[from], &run.value[from],
                                 &run.quality[from], &run.sequence[from],    text};
@@ -76,9 +75,8 @@ Status PutRun(ParquetWriter& writer, const RowRun& run,
   for (size_t from = 0; from < run.size();) {
     size_t to = from + 1;
     while (to < run.size() && run.value[to] == run.value[from]) ++to;
-    const std::string text = text_of(run.value[from]);
-    const std::string_view view = text;
-    TRY(put(from, to, &view));
+    const auto text = text_of(run.value[from]);
+    TRY(put(from, to, text ? &*text : nullptr));
     from = to;
   }
   return {};
@@ -87,13 +85,11 @@ Status PutRun(ParquetWriter& writer, const RowRun& run,
 }  // namespace
 
 // How the texts of a point are found; empty when it is none of text.
-std::function<std::string(double)> ParquetHistory::TextsOf(std::string_view path) const {
+History::TextOf ParquetHistory::TextsOf(std::string_view path) const {
   const std::lock_guard lock(mutex_);
   const uint32_t entry = points_.Find(path);
-  if (!text_of_ || entry == HistoryPoints::kNone || !points_[entry].text) return nullptr;
-  return [texts = text_of_](double number) {
-    return number >= 0 && number < 1e15 ? texts(static_cast<uint64_t>(number)) : std::string();
-  };
+  if (entry == HistoryPoints::kNone || !points_[entry].text) return nullptr;
+  return text_of_;
 }
 
 // Rows alone, for others to read.
@@ -125,7 +121,7 @@ Status ParquetHistory::WriteFile(RowSource& rows, HistoryFile& file, HistoryRoll
   file.last_sequence = 0;
   ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kRowColumns));
   std::string text_path;  // The point whose rows come, and how its texts are found.
-  std::function<std::string(double)> text_of;
+  TextOf text_of;
   while (true) {
     ASSIGN_OR_RETURN(const auto run, rows.Next());
     if (!run) break;
