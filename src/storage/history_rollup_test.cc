@@ -1,6 +1,8 @@
 // Whatever is flushed, merged, rolled up or late: an aggregate is that of the rows.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -306,7 +308,8 @@ TEST_F(HistoryRollupTest, TextsStandBesideTheirNumbers) {
           {2, kRollupStart, 1.0},
           {2, kRollupStart + seconds(1), 1.0},
           {2, kRollupStart + seconds(2), 2.0},
-          {2, kRollupStart + seconds(3), 1.0}});
+          {2, kRollupStart + seconds(3), 1.0},
+          {2, kRollupStart + seconds(4), 3.0}});
   Flush();
   const auto duck = Duck::Open({}).value();
   std::vector<std::string> texts;
