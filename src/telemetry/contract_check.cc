@@ -75,8 +75,8 @@ std::optional<ContractRules::Breach> RuleBreach(const ContractField& field, doub
 // --- The rules
 
 ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contracts,
-                             std::shared_ptr<const things::Snapshot> snapshot)
-    : contracts_(std::move(contracts)), snapshot_(std::move(snapshot)) {
+                             std::shared_ptr<const things::Snapshot> snapshot, const Texts* texts)
+    : contracts_(std::move(contracts)), snapshot_(std::move(snapshot)), texts_(texts) {
   const Limit free = LimitFor(-kInfinity, kInfinity, false, false);
   end_ = static_cast<uint32_t>(snapshot_->by_id.size());
   limits_.assign(end_ + size_t{1}, free);
@@ -90,8 +90,13 @@ ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contract
         contract == nullptr ? nullptr : contract->FindField(point.property);
     if (field == nullptr || field->type != point.type || field->unit != point.unit) continue;
     field_of_[id] = static_cast<uint32_t>(fields_.size());
-    fields_.push_back({field, &point, contract->reference()});
-    if (point.type == ValueType::kString) continue;
+    fields_.push_back({field, &point, contract->reference(), nullptr});
+    if (point.type == ValueType::kString) {
+      if (texts_ == nullptr || !TextRules::Has(*field)) continue;
+      fields_.back().text_rules = std::make_unique<const TextRules>(*field);
+      limits_[id] = LimitFor(0, 0, false, true);
+      continue;
+    }
     const bool boolean = point.type == ValueType::kBoolean;
     limits_[id] = LimitFor(boolean ? 0 : field->range.low, boolean ? 1 : field->range.high,
                            boolean || point.type == ValueType::kInteger,
@@ -132,7 +137,8 @@ const std::string& ContractRules::ContractOf(PointId point) const {
 
 std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double value) const {
   const Field& entry = FieldOf(point);
-  if (entry.field == nullptr || entry.point->type == ValueType::kString) return std::nullopt;
+  if (entry.field == nullptr) return std::nullopt;
+  if (entry.point->type == ValueType::kString) return JudgeText(entry, value);
   const ContractField& field = *entry.field;
   const ValueType type = entry.point->type;
   if (!std::isfinite(value)) return Breach{"type", "the value is not a finite number"};
@@ -150,6 +156,22 @@ std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double 
   if (range.step > 0 && !OnStep(value, range.step))
     return Breach{"step", fmt::format("{} is no multiple of {}", value, range.step)};
   return RuleBreach(field, value);
+}
+
+std::optional<ContractRules::Breach> ContractRules::JudgeText(const Field& entry,
+                                                              double value) const {
+  if (entry.text_rules == nullptr) return std::nullopt;
+  const auto text = texts_->Find(value);
+  if (!text) return std::nullopt;  // Lost, or from before the point was one of text.
+  auto breach = entry.text_rules->Judge(value, *text);
+  if (!breach) return std::nullopt;
+  return Breach{std::move(breach->first), std::move(breach->second)};
+}
+
+std::string ContractRules::Shown(const Field& entry, double value) const {
+  const bool text = texts_ != nullptr && entry.point->type == ValueType::kString;
+  const auto found = text ? texts_->Find(value) : std::nullopt;
+  return found ? std::string(*found) : fmt::format("{}", value);
 }
 
 // --- The check
@@ -255,7 +277,7 @@ std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
         violations.push_back({entry.contract,
                               entry.point->path(),
                               std::move(breach->rule),
-                              fmt::format("{}", batch.value[at - 1]),
+                              rules_->Shown(entry, batch.value[at - 1]),
                               std::move(breach->message),
                               {}});
         add_rows(violations.back().rows, begin, end);

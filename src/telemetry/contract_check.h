@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "telemetry/sample.h"
+#include "telemetry/text_rules.h"
+#include "telemetry/texts.h"
 #include "things/contract_directory.h"
 
 namespace penstock::telemetry {
@@ -43,8 +45,9 @@ class ViolationSink {
 // The contracts of a site as they are applied; immutable.
 class ContractRules {
  public:
+  // `texts` outlives the rules; without it texts are not judged.
   ContractRules(std::shared_ptr<const things::ContractSet> contracts,
-                std::shared_ptr<const things::Snapshot> snapshot);
+                std::shared_ptr<const things::Snapshot> snapshot, const Texts* texts = nullptr);
 
   struct Breach {
     std::string rule, message;
@@ -69,7 +72,10 @@ class ContractRules {
     const things::ContractField* field = nullptr;  // Owned by contracts_.
     const things::Point* point = nullptr;          // Owned by snapshot_.
     std::string contract;
+    std::unique_ptr<const TextRules> text_rules;  // Of a point of text, when there are any.
   };
+  std::optional<Breach> JudgeText(const Field& entry, double value) const;
+  std::string Shown(const Field& entry, double value) const;  // The value, or its text.
   const Field& FieldOf(PointId id) const { return fields_[field_of_[std::min(id.value, end_)]]; }
 
   std::shared_ptr<const things::ContractSet> contracts_;
@@ -77,6 +83,7 @@ class ContractRules {
   std::vector<Limit> limits_;       // By PointId; the last for every point beyond.
   std::vector<uint32_t> field_of_;  // The same, into fields_.
   uint32_t end_ = 0;
+  const Texts* texts_ = nullptr;
   std::vector<Field> fields_;  // The first has no contract.
 };
 

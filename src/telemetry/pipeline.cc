@@ -112,12 +112,22 @@ Pipeline::Impl::Records Pipeline::Impl::Gather(std::vector<WriteQueue::Item>& it
   return parts;
 }
 
-void Pipeline::Impl::AddRecords(Record whole, Records& parts) {
+void Pipeline::Impl::AddRecords(Record whole, Records& parts) const {
   const size_t rows = whole.batch.size();
-  if (rows <= kRecordRows) return parts.push_back(std::move(whole));
-  for (size_t begin = 0; begin < rows; begin += kRecordRows)
-    parts.push_back({Part(whole.batch, begin, std::min(rows, begin + kRecordRows)),
-                     whole.first_item, whole.last_item, 0, whole.priority});
+  const auto fit = [&](size_t begin) {
+    const size_t some = std::min(rows - begin, kRecordRows);
+    return options.texts == nullptr
+               ? some
+               : options.texts->RowsWithin(std::span(whole.batch.value).subspan(begin, some),
+                                           kRecordTextBytesMax);
+  };
+  size_t some = rows == 0 ? 0 : fit(0);
+  if (some == rows) return parts.push_back(std::move(whole));
+  for (size_t begin = 0; begin < rows; begin += some) {
+    some = fit(begin);
+    parts.push_back({Part(whole.batch, begin, begin + some), whole.first_item, whole.last_item, 0,
+                     whole.priority});
+  }
 }
 
 // What comes from another node was judged there; its rows keep their numbers.
@@ -125,7 +135,11 @@ void Pipeline::Impl::Judge(Batch& batch) {
   if (options.ledger != nullptr) options.ledger->Produce(batch.point, clock.Now());
   if (!batch.own() || batch.released) return;
   MarkOutcome marked = marker.Mark(batch);
-  if (check && !batch.empty()) check(batch, marked.quarantined);
+  if (check && !batch.empty()) {
+    // What the quarantine keeps has its texts, too; a failing disk is told of by the commit.
+    if (options.texts != nullptr) (void)options.texts->Sync();
+    check(batch, marked.quarantined);
+  }
   if (marked.duplicates.empty() && marked.quarantined.empty()) return;
   queue.BookDropped(marked.duplicates.size(), marked.quarantined.size());
   metrics.duplicates.Add(marked.duplicates.size());
@@ -173,6 +187,7 @@ Status Pipeline::Impl::CommitGroup(std::span<Record> group, size_t& done) {
 // The records that could be appended are durable (`done`), the others are not in the log; or none.
 Status Pipeline::Impl::TryCommit(std::span<Record> group, size_t& done) {
   const auto begin = Steady::now();
+  if (options.texts != nullptr) TRY(options.texts->Sync());  // Before the rows that have them.
   uint64_t sequence = next_sequence;
   size_t appended = 0;
   Status status;
@@ -292,7 +307,10 @@ void Pipeline::Impl::FlushWhenAskedOrDue() {
 
 Pipeline::Pipeline(storage::DurableLog& log, storage::History& history, QuarantineSink& quarantine,
                    const Clock& clock, PipelineOptions options)
-    : impl_(std::make_unique<Impl>(log, history, quarantine, clock, options)) {}
+    : impl_(std::make_unique<Impl>(log, history, quarantine, clock, options)) {
+  if (options.texts != nullptr)
+    history.SetTexts([texts = options.texts](double code) { return texts->Find(code); });
+}
 
 Pipeline::~Pipeline() { Stop(); }
 
@@ -353,6 +371,17 @@ void Pipeline::Write(Batch batch, std::function<void(const Status&)> on_durable)
   CHECK(batch.origin.edge.size() <= kEdgeNameBytesMax);
   impl_->queue.Put(std::move(batch), std::move(on_durable), impl_->options.write_wait);
 }
+
+Result<double> Pipeline::Intern(PointId point, std::string_view text) {
+  if (impl_->options.texts == nullptr) return SampleSink::Intern(point, text);
+  return impl_->options.texts->Intern(point, text);
+}
+
+std::optional<std::string_view> Pipeline::TextOf(double value) const {
+  return impl_->options.texts == nullptr ? std::nullopt : impl_->options.texts->Find(value);
+}
+
+const Texts* Pipeline::texts() const { return impl_->options.texts; }
 
 void Pipeline::WaitUntilHandled() { impl_->queue.WaitUntilHandled(); }
 

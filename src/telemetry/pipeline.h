@@ -15,12 +15,14 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "storage/durable_log.h"
 #include "storage/history.h"
 #include "telemetry/ledger.h"
 #include "telemetry/sample.h"
+#include "telemetry/texts.h"
 #include "things/directory.h"
 
 namespace penstock::telemetry {
@@ -49,6 +51,7 @@ struct PipelineOptions {
   std::function<void(const std::vector<storage::HistoryDeletion>&)> on_deleted;
   uint64_t epoch = 0;             // Of this data folder (storage/epoch.h): identity of own rows.
   PointLedger* ledger = nullptr;  // Outlives the pipeline. Without: counts since Start only.
+  Texts* texts = nullptr;         // Outlives pipeline and history. Without: no texts are taken.
 };
 
 // Where every row that was ever handed to Write is. gap = produced - all the others; not 0 is a bug
@@ -101,6 +104,11 @@ class Pipeline final : public SampleSink {
   // A batch with the origin of another node becomes one record (of up to 262,144 rows) of its own;
   // it was judged there and is stored as it is.
   void Write(Batch batch, std::function<void(const Status&)> on_durable = nullptr) override;
+
+  Result<double> Intern(PointId point, std::string_view text) override;
+  // What a value of a point of text says; nothing for any other value.
+  std::optional<std::string_view> TextOf(double value) const;
+  const Texts* texts() const;  // As given in the options.
 
   // Waits until all rows written before this call are durable or refused, and the subscribers have
   // seen them. For tests and for replay's end.

@@ -75,6 +75,7 @@ void Pipeline::Impl::TakeSnapshot() {
     if (property == nullptr) continue;
     const things::Point& point = property->point;
     history.NamePoint(point.id, point.path(), point.product);
+    if (point.type == things::ValueType::kString) history.NameText(point.id);
     named[point.id.value] = true;
   }
   priorities = PrioritiesOf(*snapshot);
@@ -86,10 +87,12 @@ void Pipeline::Impl::TakeSnapshot() {
 // Replayed rows may be of points whose file is gone; their values are kept under a name that says
 // so.
 void Pipeline::Impl::NameUnknown(const Batch& batch) {
-  for (const PointId id : batch.point) {
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const PointId id = batch.point[i];
     if (id.value < named.size() && named[id.value]) continue;
     if (named.size() <= id.value) named.resize(id.value + 1);
     history.NamePoint(id, fmt::format("unknown/point-{}", id.value), "unknown");
+    if (options.texts != nullptr && options.texts->Find(batch.value[i])) history.NameText(id);
     named[id.value] = true;
   }
 }

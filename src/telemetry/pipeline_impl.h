@@ -77,7 +77,7 @@ struct Pipeline::Impl {
   void Run();
   void Handle(std::vector<WriteQueue::Item> items);
   Records Gather(std::vector<WriteQueue::Item>& items);
-  static void AddRecords(Record whole, Records& parts);
+  void AddRecords(Record whole, Records& parts) const;
   void Judge(Batch& batch);
   size_t Commit(Records& records, Status& status);
   Status CommitGroup(std::span<Record> group, size_t& done);

@@ -44,7 +44,7 @@ Json RangeOf(const Json& schema) {
 Json LengthsOf(const Json& schema) {
   Json options = Json::object();
   for (const char* key : {"minLength", "maxLength"})
-    if (schema.contains(key) && schema[key].is_number_unsigned()) options[key] = schema[key];
+    if (schema.contains(key) && schema[key].is_number_integer()) options[key] = schema[key];
   if (schema.contains("pattern") && schema["pattern"].is_string())
     options["pattern"] = schema["pattern"];
   return options;

@@ -214,7 +214,7 @@ void ReadContractText(const Json& options, const std::string& pointer, ContractT
   for (const auto& [key, value] : options.items()) {
     const std::string place = pointer + "/" + EscapePointer(key);
     if (key == "minLength" || key == "maxLength") {
-      if (value.is_number_unsigned())
+      if (value.is_number_integer() && value >= 0)
         (key == "minLength" ? text.shortest : text.longest) = value.get<size_t>();
       else
         findings.Mistake(place, fmt::format("\"{}\" is a number of characters", key), "32");
