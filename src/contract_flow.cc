@@ -8,8 +8,9 @@ namespace penstock {
 
 Result<std::unique_ptr<ContractFlow>> ContractFlow::Open(
     const std::string& site_folder, storage::Records& records, const Clock& clock,
-    telemetry::QuarantineStore& quarantine, std::shared_ptr<const things::Snapshot> snapshot) {
-  std::unique_ptr<ContractFlow> flow(new ContractFlow(quarantine));
+    telemetry::QuarantineStore& quarantine, std::shared_ptr<const things::Snapshot> snapshot,
+    const telemetry::Texts& texts) {
+  std::unique_ptr<ContractFlow> flow(new ContractFlow(quarantine, texts));
   ASSIGN_OR_RETURN(flow->versions_, things::ContractVersionsIn(records));
   flow->directory_ =
       std::make_unique<things::ContractDirectory>(site_folder, *flow->versions_, clock);
@@ -31,8 +32,8 @@ void ContractFlow::Reload(std::shared_ptr<const things::Snapshot> snapshot) {
       LogWarn("contract not taken over: {}", finding.error.ToString());
     else
       LogInfo("{}", finding.error.ToString());
-  check_->SetRules(
-      std::make_shared<const telemetry::ContractRules>(directory_->set(), std::move(snapshot)));
+  check_->SetRules(std::make_shared<const telemetry::ContractRules>(directory_->set(),
+                                                                    std::move(snapshot), &texts_));
 }
 
 void ContractFlow::Attach(telemetry::Pipeline& pipeline) {

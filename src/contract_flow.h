@@ -23,7 +23,8 @@ class ContractFlow {
   // All must outlive it. Reads the contracts once.
   static Result<std::unique_ptr<ContractFlow>> Open(
       const std::string& site_folder, storage::Records& records, const Clock& clock,
-      telemetry::QuarantineStore& quarantine, std::shared_ptr<const things::Snapshot> snapshot);
+      telemetry::QuarantineStore& quarantine, std::shared_ptr<const things::Snapshot> snapshot,
+      const telemetry::Texts& texts);
 
   // What the site's folder says now, applied from the next batch on; findings are logged.
   void Reload(std::shared_ptr<const things::Snapshot> snapshot);
@@ -39,9 +40,11 @@ class ContractFlow {
   const api::ContractServices& services() const { return *services_; }
 
  private:
-  explicit ContractFlow(telemetry::QuarantineStore& quarantine) : quarantine_(quarantine) {}
+  ContractFlow(telemetry::QuarantineStore& quarantine, const telemetry::Texts& texts)
+      : quarantine_(quarantine), texts_(texts) {}
 
   telemetry::QuarantineStore& quarantine_;
+  const telemetry::Texts& texts_;
   std::unique_ptr<things::ContractVersions> versions_;
   std::unique_ptr<things::ContractDirectory> directory_;
   std::unique_ptr<telemetry::ContractPeriods> periods_;

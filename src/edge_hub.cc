@@ -117,10 +117,11 @@ Status EdgeHub::OpenUplink() {
   options.bits_per_second = settings.uplink.bits_per_second;
   options.backfill_share = settings.uplink.backfill_share;
   options.evict = settings.uplink.evict;
-  ASSIGN_OR_RETURN(uplink_, protocols::uplink::Uplink::Open(
-                                std::move(options),
-                                {parts_.log, parts_.directory, parts_.records, parts_.real_clock,
-                                 [this] { return parts_.pipeline.next_sequence(); }}));
+  ASSIGN_OR_RETURN(
+      uplink_, protocols::uplink::Uplink::Open(
+                   std::move(options),
+                   {parts_.log, parts_.directory, parts_.records, parts_.real_clock,
+                    [this] { return parts_.pipeline.next_sequence(); }, parts_.pipeline.texts()}));
   parts_.pipeline.Subscribe([this](const telemetry::Batch&) { uplink_->Wake(); });
   services_.uplink = uplink_.get();
   return {};

@@ -25,8 +25,8 @@ void LiveUpdates::SendValues(uint64_t& revision) {
   for (const auto& live : changed) {
     const things::Point* point = snapshot->FindPoint(live.point);
     if (point == nullptr) continue;
-    values[point->path()] = {NumberOrNull(live.value), telemetry::QualityName(live.quality),
-                             ToMicros(live.time) / 1000};
+    values[point->path()] = {api::ValueJson(services_, point->type, live.value),
+                             telemetry::QualityName(live.quality), ToMicros(live.time) / 1000};
   }
   services_.events.Publish(
       "values", {{"time", FormatTime(services_.clock.Now())}, {"values", std::move(values)}},

@@ -103,6 +103,7 @@ struct Node::Parts {
   std::unique_ptr<SiteWatch> site_watch;
   std::unique_ptr<storage::DurableLog> log;
   std::unique_ptr<ArchiveFlow> archive;  // Outlives the history, which may ask it for files.
+  std::unique_ptr<telemetry::Texts> texts;  // Outlives the history, which asks it.
   std::unique_ptr<storage::History> history;
   storage::Epoch epoch;
   std::unique_ptr<telemetry::PointLedger> ledger;
@@ -141,6 +142,7 @@ struct Node::Parts {
   bool stopped = false;
 
   Status OpenStores(const std::string& models_folder);
+  Status LearnTexts();
   Status OpenDecisions();
   Status StartPipeline();
   void Remember(const things::Snapshot& snapshot);
@@ -173,10 +175,12 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   ASSIGN_OR_RETURN(archive, ArchiveFlow::Open(settings, *clock));
   ASSIGN_OR_RETURN(history,
                    storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
+  ASSIGN_OR_RETURN(texts, telemetry::Texts::Open(settings.data + "/texts"));
+  TRY(LearnTexts());
   ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(contracts, ContractFlow::Open(settings.folder, *records, *clock, *quarantine,
-                                                 directory->snapshot()));
+                                                 directory->snapshot(), *texts));
   ASSIGN_OR_RETURN(
       products, ProductFlow::Open({settings, *clock, *directory, *history, *records, *audit,
                                    [this] { return contracts->services().directory.set(); },
@@ -192,6 +196,19 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   site_watch = std::make_unique<SiteWatch>(settings.folder, models_folder);
   anomalies = std::make_unique<learning::AnomalyScorer>(models_folder);
   return {};
+}
+
+// A table that is new, or lost something, gets back what stands in the history's files.
+Status Node::Parts::LearnTexts() {
+  if (texts->complete()) return {};
+  uint64_t failed = 0;
+  const Status visited =
+      history->VisitTexts([&](std::string_view text) { failed += texts->Learn(text) ? 0 : 1; });
+  if (!visited || failed > 0)
+    LogWarn("texts of the history not known again: {}",
+            visited ? fmt::format("{} of them", failed) : visited.error().ToString());
+  if (texts->size() > 0) LogInfo("the table of texts has {} texts of the history", texts->size());
+  return texts->Sync();
 }
 
 Status Node::Parts::OpenDecisions() {
@@ -218,6 +235,7 @@ Status Node::Parts::StartPipeline() {
   telemetry::PipelineOptions options = PipelineOptionsOf(settings);
   options.epoch = epoch.value;
   options.ledger = ledger.get();
+  options.texts = texts.get();
   options.retention = [this](Time now) { return products->RetentionAt(now); };
   options.on_deleted = [this](const std::vector<storage::HistoryDeletion>& gone) {
     if (const auto told = products->Deleted(gone); !told)

@@ -32,7 +32,9 @@ Result<std::unique_ptr<ProductFlow>> ProductFlow::Open(Parts parts) {
 }
 
 void ProductFlow::Attach(telemetry::Pipeline& pipeline) {
-  pipeline.Subscribe([this](const telemetry::Batch& batch) { feed_.Observe(batch); });
+  pipeline.Subscribe([this, texts = pipeline.texts()](const telemetry::Batch& batch) {
+    feed_.Observe(batch, texts);
+  });
 }
 
 void ProductFlow::Close() { feed_.Close(); }

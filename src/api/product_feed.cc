@@ -10,16 +10,21 @@ namespace penstock::api {
 namespace {
 
 // Row: [point, time in ms since 1970, value, quality].
-Json RowOf(const things::Point& point, const telemetry::Batch& batch, size_t i) {
+Json RowOf(const things::Point& point, const telemetry::Batch& batch, size_t i,
+           const telemetry::Texts* texts) {
   const double value = batch.value[i];
+  Json shown = std::isfinite(value) ? Json(value) : Json(nullptr);
+  if (point.type == things::ValueType::kString) {
+    const auto text = texts == nullptr ? std::nullopt : texts->Find(value);
+    shown = text ? Json(*text) : Json(nullptr);
+  }
   return {point.path(), static_cast<double>(ToMicros(batch.source_time[i])) / 1000,
-          std::isfinite(value) ? Json(value) : Json(nullptr),
-          telemetry::QualityName(batch.quality[i])};
+          std::move(shown), telemetry::QualityName(batch.quality[i])};
 }
 
 }  // namespace
 
-void ProductFeed::Observe(const telemetry::Batch& batch) {
+void ProductFeed::Observe(const telemetry::Batch& batch, const telemetry::Texts* texts) {
   if (listening_.load(std::memory_order_relaxed) == 0) return;
   std::vector<Listener> listeners;
   {
@@ -41,7 +46,7 @@ void ProductFeed::Observe(const telemetry::Batch& batch) {
           (!listener.without.empty() && listener.without.contains(point->path())))
         continue;
       if (rows.size() < kFeedRowsMax)
-        rows.push_back(RowOf(*point, batch, i));
+        rows.push_back(RowOf(*point, batch, i, texts));
       else
         ++beyond;
     }

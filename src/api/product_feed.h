@@ -13,6 +13,7 @@
 
 #include "api/event_hub.h"
 #include "telemetry/sample.h"
+#include "telemetry/texts.h"
 #include "things/directory.h"
 
 namespace penstock::api {
@@ -24,8 +25,8 @@ class ProductFeed {
  public:
   explicit ProductFeed(const things::Directory& directory) : directory_(directory) {}
 
-  // A Pipeline::Subscriber; costs one load while nobody listens.
-  void Observe(const telemetry::Batch& batch);
+  // For a Pipeline::Subscriber, with the pipeline's texts; costs one load while nobody listens.
+  void Observe(const telemetry::Batch& batch, const telemetry::Texts* texts = nullptr);
   // Points in `without` are left out. kResourceExhausted past kFeedListenersMax.
   Result<std::shared_ptr<EventClient>> Listen(const std::string& product,
                                               std::set<std::string> without);

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "telemetry/texts.h"
 
 namespace penstock::api {
 namespace {
@@ -242,6 +243,9 @@ Result<storage::PrivateNumber> PrivateNumberOf(const std::string& privacy) {
              std::string_view point, double value) -> std::optional<double> {
     const auto rule = rules.find(point);
     if (rule == rules.end()) return std::nullopt;
+    // A coarse code of a text tells the text to whoever can guess it.
+    if (telemetry::MayBeText(value) && rule->second.action == trust::PrivacyAction::kCoarsen)
+      return std::nullopt;
     const size_t slash = point.rfind('/');
     return transform.Number(rule->second, point.substr(slash + 1), value);
   };

@@ -11,12 +11,19 @@ namespace penstock::api {
 namespace {
 
 constexpr size_t kStepsMax = 4000;
+constexpr size_t kTextsMax = 1000;  // Of one step.
 
-Result<std::vector<std::string>> PathsOf(const Services& services, const Request& request) {
+struct Chosen {
+  std::vector<std::string> paths;
+  bool texts = false;  // Points of type string; all of them are.
+};
+
+Result<Chosen> PathsOf(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   const std::string property = request.Query("property"), product = request.Query("product"),
                     asset = request.Query("asset");
-  std::vector<std::string> paths;
+  Chosen chosen;
+  auto& paths = chosen.paths;
   for (const things::Property* known : snapshot->by_id) {
     if (known == nullptr || known->point.property != property) continue;
     const things::Point& point = known->point;
@@ -28,9 +35,19 @@ Result<std::vector<std::string>> PathsOf(const Services& services, const Request
         services.may_read ? services.may_read(request.principal, point) : Status();
     if (!allowed && allowed.error().code != Code::kPermissionDenied)
       return std::unexpected(allowed.error());
-    if (allowed) paths.push_back(point.path());
+    if (!allowed) continue;
+    const bool text = point.type == things::ValueType::kString;
+    if (!paths.empty() && text != chosen.texts) {
+      auto error = InvalidArgument("{} is {} and {} is {}: they have nothing in common",
+                                   paths.front().substr(0, 80), chosen.texts ? "text" : "no text",
+                                   point.path().substr(0, 80), text ? "text" : "no text");
+      error.error().Fix("narrow it by ?product= or ?asset=");
+      return error;
+    }
+    chosen.texts = text;
+    paths.push_back(point.path());
   }
-  return paths;
+  return chosen;
 }
 
 struct Total {
@@ -47,6 +64,53 @@ struct Total {
     max = std::fmax(max, bucket.max);
   }
 };
+
+// How many points say what at the end of a step.
+struct TextTotal {
+  std::map<double, uint64_t> last;  // Points, by the code of their last text.
+  uint64_t good = 0, bad = 0;
+
+  void Add(const storage::TrendBucket& bucket) {
+    bad += bucket.bad;
+    good += bucket.good;
+    if (bucket.good > 0) ++last[bucket.last];
+  }
+};
+
+Json TextItems(const Services& services, std::span<const storage::TrendSeries> series) {
+  std::map<Time, TextTotal> totals;
+  for (const storage::TrendSeries& one : series)
+    for (const storage::TrendBucket& bucket : one.buckets) totals[bucket.from].Add(bucket);
+  Json items = Json::array();
+  for (const auto& [from, total] : totals) {
+    Json last = Json::object();
+    uint64_t points = 0;
+    for (const auto& [code, count] : total.last) {
+      points += count;
+      if (const auto text = services.pipeline.TextOf(code); text && last.size() < kTextsMax)
+        last[std::string(*text)] = count;
+    }
+    items.push_back({{"from", FormatTime(from)},
+                     {"last", std::move(last)},
+                     {"samples", total.good},
+                     {"bad", total.bad},
+                     {"points", points}});
+  }
+  return items;
+}
+
+Status CheckTake(const Request& request, const Chosen& chosen) {
+  const std::string take = request.Query("take");
+  if (take.empty() || take == "count" || (chosen.texts && take == "last")) return {};
+  const bool of_numbers = take == "mean" || take == "min" || take == "max";
+  if (of_numbers && !chosen.texts) return {};
+  auto error = of_numbers
+                   ? InvalidArgument("take={} of {}: of texts there is a count and the last alone",
+                                     take, request.Query("property").substr(0, 200))
+                   : InvalidArgument("take={} is not known here", take.substr(0, 40));
+  error.error().Fix(chosen.texts ? "take=last or take=count" : "mean, min, max or count");
+  return error;
+}
 
 Result<Duration> StepOf(const Request& request, const TimeRange& range) {
   const std::string text = request.Query("every");
@@ -69,12 +133,22 @@ Result<Response> Aggregate(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const TimeRange range,
                    RangeOf(request, services.clock.Now(), std::chrono::hours(1)));
   ASSIGN_OR_RETURN(const Duration every, StepOf(request, range));
-  ASSIGN_OR_RETURN(const std::vector<std::string> paths, PathsOf(services, request));
+  ASSIGN_OR_RETURN(const Chosen chosen, PathsOf(services, request));
+  const std::vector<std::string>& paths = chosen.paths;
   if (paths.empty())
     return NotFound("no point that you may read has the property \"{}\" there",
                     request.Query("property").substr(0, 200));
+  TRY(CheckTake(request, chosen));
   ASSIGN_OR_RETURN(const auto series,
                    services.history.Aggregate(paths, range.from, range.to, every));
+  const auto answer = [&](Json items) {
+    return JsonResponse({{"property", request.Query("property")},
+                         {"points", paths.size()},
+                         {"from", FormatTime(range.from)},
+                         {"to", FormatTime(range.to)},
+                         {"items", std::move(items)}});
+  };
+  if (chosen.texts) return answer(TextItems(services, series));
   std::map<Time, Total> totals;
   for (const storage::TrendSeries& one : series)
     for (const storage::TrendBucket& bucket : one.buckets) totals[bucket.from].Add(bucket);
@@ -89,11 +163,7 @@ Result<Response> Aggregate(const Services& services, const Request& request) {
          {"samples", total.good},
          {"bad", total.bad},
          {"points", total.points}});
-  return JsonResponse({{"property", request.Query("property")},
-                       {"points", paths.size()},
-                       {"from", FormatTime(range.from)},
-                       {"to", FormatTime(range.to)},
-                       {"items", std::move(items)}});
+  return answer(std::move(items));
 }
 
 }  // namespace
@@ -107,7 +177,8 @@ void AddAggregateRoutes(Router& router, const Services& s) {
               nullptr,
               {"property: name of the property", "product: only of this data product",
                "asset: only of this asset and below", "from: RFC 3339 time", "to: RFC 3339 time",
-               "every: length of a step, 5min; left out: one for all"}});
+               "every: length of a step, 5min; left out: one for all",
+               "take: mean, min, max, count (left out: all); of texts count or last"}});
 }
 
 }  // namespace penstock::api

@@ -20,7 +20,12 @@ struct ContractParts {
 
 // --- The quarantine
 
-Json ItemJson(const QuarantineItem& item) {
+Json NumberOrText(const Services& services, std::optional<double> value) {
+  const auto text = value ? services.pipeline.TextOf(*value) : std::nullopt;
+  return text ? Json(*text) : NumberOrNull(value);
+}
+
+Json ItemJson(const Services& services, const QuarantineItem& item) {
   Json body = {{"id", item.id},
                {"at", FormatTime(item.entry.at)},
                {"source", item.entry.source},
@@ -37,7 +42,7 @@ Json ItemJson(const QuarantineItem& item) {
     body["samples"] = item.rows;
   }
   if (item.resolved_at) {
-    body["corrected"] = item.corrected ? NumberOrNull(*item.corrected) : Json(nullptr);
+    body["corrected"] = NumberOrText(services, item.corrected);
     body["by"] = item.actor;
     body["reason"] = item.reason;
     body["resolved_at"] = FormatTime(*item.resolved_at);
@@ -69,7 +74,7 @@ Result<Response> ListQuarantine(const ContractParts& parts, const Request& reque
       const auto items,
       parts.node.quarantine.List(static_cast<uint64_t>(after), static_cast<size_t>(limit), filter));
   Json list = Json::array();
-  for (const auto& item : items) list.push_back(ItemJson(item));
+  for (const auto& item : items) list.push_back(ItemJson(parts.node, item));
   return ListResponse(std::move(list), static_cast<int64_t>(items.size()) == limit
                                            ? std::to_string(items.back().id)
                                            : "");
@@ -86,12 +91,27 @@ Result<uint64_t> EntryId(const Request& request) {
 Result<Response> OneEntry(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const uint64_t id, EntryId(request));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
-  return JsonResponse(ItemJson(item));
+  return JsonResponse(ItemJson(parts.node, item));
 }
 
-Result<QuarantineAct> ActOf(const ContractParts& parts, const Request& request, bool with_value) {
-  ASSIGN_OR_RETURN(const Json body, with_value ? BodyObject(request, {"value", "reason"})
-                                               : BodyObject(request, {"reason"}));
+// A text for a point of text, else a number.
+Result<double> CorrectedValue(const Services& services, const Json& body,
+                              const QuarantineItem& item) {
+  const auto snapshot = services.directory.snapshot();
+  const things::Point* point = snapshot->FindPoint(item.entry.point);
+  if (point == nullptr || point->type != things::ValueType::kString)
+    return GetNumber(body, "value");
+  ASSIGN_OR_RETURN(const std::string text, GetString(body, "value"));
+  auto code = services.pipeline.Intern(point->id, text);
+  if (!code) return std::unexpected(code.error().At("/value"));
+  return code;
+}
+
+// `item`: what may be corrected; null: nothing.
+Result<QuarantineAct> ActOf(const ContractParts& parts, const Request& request,
+                            const QuarantineItem* item) {
+  ASSIGN_OR_RETURN(const Json body, item != nullptr ? BodyObject(request, {"value", "reason"})
+                                                    : BodyObject(request, {"reason"}));
   QuarantineAct act{request.principal.name, "", parts.node.clock.Now(), std::nullopt};
   ASSIGN_OR_RETURN(act.reason, GetString(body, "reason"));
   if (act.reason.empty() || act.reason.size() > kReasonMax) {
@@ -100,7 +120,7 @@ Result<QuarantineAct> ActOf(const ContractParts& parts, const Request& request, 
     return error;
   }
   if (body.contains("value")) {
-    ASSIGN_OR_RETURN(act.value, GetNumber(body, "value"));
+    ASSIGN_OR_RETURN(act.value, CorrectedValue(parts.node, body, *item));
   }
   return act;
 }
@@ -125,8 +145,8 @@ Status CheckCorrection(const ContractParts& parts, const QuarantineItem& item,
 // Claimed with its audit entry in one transaction; nothing to store when it was done before.
 Result<std::optional<telemetry::Batch>> ClaimEntry(const ContractParts& parts,
                                                    const Request& request, uint64_t id) {
-  ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, true));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
+  ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, &item));
   TRY(CheckCorrection(parts, item, act));
   std::optional<telemetry::Batch> rows;
   TRY(parts.node.records.Transaction([&]() -> Status {
@@ -137,7 +157,7 @@ Result<std::optional<telemetry::Batch>> ClaimEntry(const ContractParts& parts,
                   {"contract", item.contract},
                   {"rule", item.entry.rule},
                   {"came", item.entry.value},
-                  {"value", act.value ? Json(*act.value) : Json(nullptr)},
+                  {"value", NumberOrText(parts.node, act.value)},
                   {"reason", act.reason}});
   }));
   return rows;
@@ -145,7 +165,7 @@ Result<std::optional<telemetry::Batch>> ClaimEntry(const ContractParts& parts,
 
 Response EntryAnswer(const ContractParts& parts, uint64_t id) {
   const auto item = parts.node.quarantine.Get(id);
-  return item ? JsonResponse(ItemJson(*item)) : Problem(item.error());
+  return item ? JsonResponse(ItemJson(parts.node, *item)) : Problem(item.error());
 }
 
 void Release(const ContractParts& parts, const Request& request, const Responder& respond) {
@@ -164,7 +184,7 @@ void Release(const ContractParts& parts, const Request& request, const Responder
 
 Result<Response> Discard(const ContractParts& parts, const Request& request) {
   ASSIGN_OR_RETURN(const uint64_t id, EntryId(request));
-  ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, false));
+  ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, nullptr));
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
   if (item.state != QuarantineState::kDiscarded)
     TRY(parts.node.records.Transaction([&]() -> Status {

@@ -7,11 +7,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "api/hub_services.h"
 #include "api/routes.h"
 #include "base/metrics.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/frame.h"
+#include "telemetry/texts.h"
 
 namespace penstock::api {
 namespace {
@@ -197,55 +200,109 @@ struct FramesResult {
   size_t rows = 0, refused = 0, error_count = 0;
 };
 
-void NoteUnknown(const Services& s, const Request& request, std::string_view path, size_t rows,
-                 Time now, FramesResult& result) {
-  result.refused += rows;
+// Why rows of a point are refused, and how many.
+struct RefusedRows {
+  std::string rule, message;
+  size_t rows = 0;
+};
+
+void NoteRefused(const Services& s, const Request& request, std::string_view path,
+                 const RefusedRows& refused, Time now, FramesResult& result) {
+  result.refused += refused.rows;
   ++result.error_count;
-  const std::string message = fmt::format("point unknown: {}; {} samples refused", path, rows);
+  const std::string message = fmt::format("{}; {} samples refused", refused.message, refused.rows);
   if (result.errors.size() < kErrorsMax)
     result.errors.push_back(
-        {{"point", path}, {"rule", "unknown_point"}, {"rows", rows}, {"message", message}});
+        {{"point", path}, {"rule", refused.rule}, {"rows", refused.rows}, {"message", message}});
   s.quarantine.Put({now, "POST " + request.path + " from " + request.remote, std::string(path),
-                    "unknown_point", fmt::format("{} samples", rows), message});
+                    refused.rule, fmt::format("{} samples", refused.rows), message});
 }
 
-// Rows of known points, in their order; the others are counted by point.
+// What the rows of a frame become here: their points, their texts, and why some are refused.
+class FrameRows {
+ public:
+  FrameRows(const Services& services, Frame& frame) : services_(services), frame_(frame) {
+    for (const auto& [text, row] : frame.texts) texts_.emplace(frame.batch.value[row], text);
+  }
+
+  void Name(const things::Point* point) { points_.push_back(point); }  // By place in `paths`.
+  // Takes the refused rows out; the others get the points' ids and the ingest time.
+  void Sift(Time now);
+  // By place in `paths` and rule.
+  const std::map<std::pair<uint32_t, std::string>, RefusedRows>& refused() const {
+    return refused_;
+  }
+
+ private:
+  // Nothing: the row is good.
+  std::optional<RefusedRows> Judge(size_t row, bool is_text);
+
+  const Services& services_;
+  Frame& frame_;
+  std::vector<const things::Point*> points_;
+  std::map<double, std::string_view> texts_;  // By code; those not yet asked about.
+  std::map<double, Error> not_kept_;
+  std::map<std::pair<uint32_t, std::string>, RefusedRows> refused_;
+};
+
+std::optional<RefusedRows> FrameRows::Judge(size_t row, bool is_text) {
+  const uint32_t place = frame_.batch.point[row].value;
+  const double value = frame_.batch.value[row];
+  const things::Point* point = points_[place];
+  if (point == nullptr)
+    return RefusedRows{"unknown_point", fmt::format("point unknown: {}", frame_.paths[place])};
+  const bool wants_text = point->type == things::ValueType::kString;
+  // A bad sample may have no value at all.
+  if (is_text != wants_text && !(wants_text && telemetry::IsBad(frame_.batch.quality[row])))
+    return RefusedRows{"type", fmt::format("{} where {} is {}", is_text ? "a text" : "a number",
+                                           point->path(), wants_text ? "a text" : "none")};
+  if (!is_text) return std::nullopt;
+  if (const auto fresh = texts_.find(value); fresh != texts_.end()) {
+    if (const auto code = services_.pipeline.Intern(point->id, fresh->second); !code)
+      not_kept_.emplace(value, code.error());
+    texts_.erase(fresh);
+  }
+  const auto failed = not_kept_.find(value);
+  if (failed == not_kept_.end()) return std::nullopt;
+  return RefusedRows{std::string(telemetry::TextRule(failed->second)), failed->second.message};
+}
+
+void FrameRows::Sift(Time now) {
+  telemetry::Batch& batch = frame_.batch;
+  size_t next_text = 0, row = 0;
+  telemetry::KeepRows(batch, [&](size_t i) {
+    const bool is_text = next_text < frame_.text_rows.size() && frame_.text_rows[next_text] == row;
+    next_text += is_text ? 1 : 0;
+    ++row;
+    auto why = Judge(i, is_text);
+    if (!why) {
+      batch.ingest_time[i] = now;
+      batch.point[i] = points_[batch.point[i].value]->id;
+      return true;
+    }
+    auto& booked = refused_[{batch.point[i].value, why->rule}];
+    if (booked.rows == 0) booked = std::move(*why);
+    ++booked.rows;
+    return false;
+  });
+}
+
+// Rows of known points that fit them, in their order; the others are counted by point.
 void Resolve(const Services& s, const Request& request, const things::Snapshot& snapshot,
              Frame& frame, Time now, FramesResult& result) {
   const bool device = request.principal.role == trust::Role::kDevice;
-  std::vector<PointId> ids(frame.paths.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const std::string path = device ? protocols::uplink::HubPath(EdgeOf(request), frame.paths[i])
-                                    : std::string(frame.paths[i]);
-    if (const things::Point* point = snapshot.FindPoint(path)) ids[i] = point->id;
-  }
-  std::vector<size_t> unknown(frame.paths.size());
-  telemetry::Batch& batch = frame.batch;
-  size_t kept = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const uint32_t index = batch.point[i].value;
-    if (!ids[index].valid()) {
-      ++unknown[index];
-      continue;
-    }
-    batch.point[kept] = ids[index];
-    batch.source_time[kept] = batch.source_time[i];
-    batch.ingest_time[kept] = now;
-    batch.value[kept] = batch.value[i];
-    batch.quality[kept++] = batch.quality[i];
-  }
-  result.rows += batch.size();
-  batch.point.resize(kept);
-  batch.source_time.resize(kept);
-  batch.ingest_time.resize(kept);
-  batch.value.resize(kept);
-  batch.quality.resize(kept);
-  for (size_t i = 0; i < unknown.size(); ++i)
-    if (unknown[i] > 0) NoteUnknown(s, request, frame.paths[i], unknown[i], now, result);
+  FrameRows rows(s, frame);
+  for (const std::string_view path : frame.paths)
+    rows.Name(snapshot.FindPoint(device ? protocols::uplink::HubPath(EdgeOf(request), path)
+                                        : std::string(path)));
+  result.rows += frame.batch.size();
+  rows.Sift(now);
+  for (const auto& [where, refused] : rows.refused())
+    NoteRefused(s, request, frame.paths[where.first], refused, now, result);
   if (result.batch.empty())
-    result.batch = std::move(batch);
+    result.batch = std::move(frame.batch);
   else
-    result.batch.Append(batch);
+    result.batch.Append(frame.batch);
 }
 
 Response PartialFrames(const FramesResult& result) {

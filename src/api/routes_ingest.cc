@@ -25,9 +25,9 @@ constexpr size_t kInflatedBytesMax = 64 << 20;
 class ParserPool {
  public:
   LineResult Parse(std::string_view body, Precision precision, const things::Snapshot& snapshot,
-                   Time ingest) {
+                   Time ingest, telemetry::SampleSink& texts) {
     std::unique_ptr<LineParser> parser = Take();
-    LineResult result = parser->Parse(body, precision, snapshot, ingest);
+    LineResult result = parser->Parse(body, precision, snapshot, ingest, &texts);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(parser));  // As many as handler threads at most.
     return result;
@@ -117,7 +117,8 @@ void Write(const Services& services, ParserPool& parsers, const Request& request
                                                            : Problem(lines.error()));
   }
   const Time now = services.clock.Now();
-  LineResult result = parsers.Parse(*lines, *precision, *services.directory.snapshot(), now);
+  LineResult result = parsers.Parse(*lines, *precision, *services.directory.snapshot(), now,
+                                    services.pipeline);
   Note(services, request, result, now);
   telemetry::Batch batch = std::move(result.batch);
   result.batch = {};

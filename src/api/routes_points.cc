@@ -36,6 +36,16 @@ Json SparkJson(const Services& services, PointId id, Time now) {
 
 }  // namespace
 
+Json ValueJson(const Services& services, things::ValueType type, double value) {
+  if (type == things::ValueType::kString) {
+    const auto text = services.pipeline.TextOf(value);
+    return text ? Json(*text) : Json(nullptr);
+  }
+  const bool whole = type == things::ValueType::kInteger || type == things::ValueType::kBoolean;
+  if (whole && telemetry::IsExactInteger(value)) return static_cast<int64_t>(value);
+  return NumberOrNull(value);
+}
+
 Json PointJson(const Services& services, const things::Point& point, bool with_spark) {
   Json body = {
       {"id", point.id.value},
@@ -57,7 +67,7 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
       {"normal_low", nullptr},
       {"normal_high", nullptr}};
   if (const auto live = services.live.Get(point.id)) {
-    body["value"] = NumberOrNull(live->value);
+    body["value"] = ValueJson(services, point.type, live->value);
     body["quality"] = telemetry::QualityName(live->quality);
     body["time"] = FormatTime(live->time);
   }
@@ -65,7 +75,13 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
     body["normal_low"] = NumberOrNull(band->first);
     body["normal_high"] = NumberOrNull(band->second);
   }
-  if (with_spark) body["spark"] = SparkJson(services, point.id, services.clock.Now());
+  if (!point.words.empty()) {
+    body["words"] = Json::array();
+    for (const auto& [value, word] : point.words)
+      body["words"].push_back({static_cast<int64_t>(value), word});
+  }
+  if (with_spark && point.type != things::ValueType::kString)
+    body["spark"] = SparkJson(services, point.id, services.clock.Now());
   return body;
 }
 
@@ -148,13 +164,23 @@ Result<Response> Trend(const Services& services, const Request& request) {
                                     range.from, range.to, pixels)
                        : ValueTrend(services.history, point->path(), range, pixels));
   Json rows = Json::array();
+  // Texts have no least and no greatest.
+  const bool text = point->type == things::ValueType::kString;
   for (const auto& b : buckets)
-    rows.push_back({ToMicros(b.from) / 1000, NumberOrNull(b.first), NumberOrNull(b.min),
-                    NumberOrNull(b.max), NumberOrNull(b.last), b.count, b.bad});
-  Json body = {
-      {"path", point->path()},          {"of", rms ? "rms" : "value"}, {"unit", point->unit},
-      {"from", FormatTime(range.from)}, {"to", FormatTime(range.to)},  {"width", width},
-      {"normal_low", nullptr},          {"normal_high", nullptr},      {"points", std::move(rows)}};
+    rows.push_back({ToMicros(b.from) / 1000, ValueJson(services, point->type, b.first),
+                    text ? Json(nullptr) : NumberOrNull(b.min),
+                    text ? Json(nullptr) : NumberOrNull(b.max),
+                    ValueJson(services, point->type, b.last), b.count, b.bad});
+  Json body = {{"type", TypeName(point->type)},
+               {"path", point->path()},
+               {"of", rms ? "rms" : "value"},
+               {"unit", point->unit},
+               {"from", FormatTime(range.from)},
+               {"to", FormatTime(range.to)},
+               {"width", width},
+               {"normal_low", nullptr},
+               {"normal_high", nullptr},
+               {"points", std::move(rows)}};
   // What is normal for a waveform is said about its RMS, not about its samples.
   const bool comparable = rms || point->type != things::ValueType::kWaveform;
   if (const auto band = comparable ? services.normal_band(*point) : std::nullopt) {
@@ -176,7 +202,7 @@ Result<Response> Samples(const Services& services, const Request& request) {
   Json items = Json::array();
   for (const auto& row : rows)
     items.push_back({{"time", FormatTime(row.time)},
-                     {"value", NumberOrNull(row.value)},
+                     {"value", ValueJson(services, point->type, row.value)},
                      {"quality", telemetry::QualityName(row.quality)}});
   // Pages go back in time: the next one ends where this one begins.
   return ListResponse(std::move(items), static_cast<int64_t>(rows.size()) == limit

@@ -108,7 +108,7 @@ Json SampleOf(const ProductParts& parts, const DataProduct& product, ReadPermiss
       if (!live || rows.size() >= kSampleRows) continue;
       rows.push_back({{"point", field.points[i]},
                       {"time", FormatTime(live->time)},
-                      {"value", NumberOrNull(live->value)},
+                      {"value", ValueJson(parts.node, point->type, live->value)},
                       {"quality", telemetry::QualityName(live->quality)}});
     }
   }

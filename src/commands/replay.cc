@@ -137,6 +137,7 @@ Result<Json> Through(const Common& common, const Options& options) {
   protocols::ReplayOptions replay_options;
   replay_options.time_column = options.time_column;
   replay_options.exclude = options.exclude;
+  replay_options.texts = &services.pipeline;
   ASSIGN_OR_RETURN(
       const auto replay,
       protocols::CsvReplay::Open(options.file, *thing, replay_options, &services.quarantine));

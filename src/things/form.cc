@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "things/address.h"
+#include "things/reader.h"
 
 namespace penstock::things {
 namespace {
@@ -28,13 +29,13 @@ constexpr TypeRow kTypes[] = {
     {"xsd:boolean", Type::kBoolean, 1},      {"xsd:short", Type::kInt16, 1},
     {"xsd:unsignedShort", Type::kUint16, 1}, {"xsd:int", Type::kInt32, 2},
     {"xsd:unsignedInt", Type::kUint32, 2},   {"xsd:float", Type::kFloat32, 2},
-    {"xsd:double", Type::kFloat64, 4},
+    {"xsd:double", Type::kFloat64, 4},       {"xsd:long", Type::kInt64, 4},
+    {"xsd:unsignedLong", Type::kUint64, 4},  {"xsd:string", Type::kString, 0},
 };
 
 // Of the binding too, but not what a 16-bit register machine is read with here.
-constexpr std::string_view kOtherTypes[] = {"xsd:integer",      "xsd:decimal",  "xsd:byte",
-                                            "xsd:unsignedByte", "xsd:long",     "xsd:unsignedLong",
-                                            "xsd:string",       "xsd:hexBinary"};
+constexpr std::string_view kOtherTypes[] = {"xsd:integer", "xsd:decimal", "xsd:byte",
+                                            "xsd:unsignedByte", "xsd:hexBinary"};
 
 struct EntityRow {
   std::string_view name;
@@ -198,9 +199,6 @@ class FormReader {
     if (place_.type == ValueType::kWaveform)
       Mistake("href", "a waveform cannot be read over Modbus",
               "one property per register, or MQTT or OPC UA");
-    if (place_.type == ValueType::kString)
-      Mistake("href", "a text cannot be read over Modbus",
-              "\"type\": \"number\", \"integer\" or \"boolean\"");
   }
 
   bool ReadEntity(ModbusForm& modbus) {
@@ -275,7 +273,9 @@ class FormReader {
     const std::string name = Text("modv:type");
     if (name.empty()) {
       const bool bits = RowOf(modbus.entity).bits || place_.type == ValueType::kBoolean;
-      modbus.type = bits ? Type::kBoolean : Type::kUint16;
+      modbus.type = bits                                ? Type::kBoolean
+                    : place_.type == ValueType::kString ? Type::kString
+                                                        : Type::kUint16;
       return true;
     }
     for (const TypeRow& row : kTypes)
@@ -286,8 +286,8 @@ class FormReader {
     // Words that are none of the binding's were told of by the vocabulary check.
     if (std::find(std::begin(kOtherTypes), std::end(kOtherTypes), name) != std::end(kOtherTypes))
       Mistake("modv:type", fmt::format("\"{}\" is not read over Modbus", name),
-              "xsd:boolean, xsd:short, xsd:unsignedShort, xsd:int, xsd:unsignedInt, xsd:float or "
-              "xsd:double");
+              "xsd:boolean, xsd:short, xsd:unsignedShort, xsd:int, xsd:unsignedInt, xsd:long, "
+              "xsd:unsignedLong, xsd:float, xsd:double or xsd:string");
     return false;
   }
 
@@ -311,6 +311,7 @@ class FormReader {
   }
 
   void CheckQuantity(const ModbusForm& modbus) {
+    if (modbus.type == Type::kString) return;  // As many as the text has.
     const int needed = RegistersOf(modbus.type);
     if (quantity_ == static_cast<uint64_t>(needed)) return;
     const bool named = json_.contains("modv:type");
@@ -329,7 +330,14 @@ class FormReader {
 
   void CheckMeaning(const ModbusForm& modbus, const EntityRow& entity) {
     const bool boolean = modbus.type == Type::kBoolean;
-    if (boolean && place_.type != ValueType::kBoolean && place_.type != ValueType::kString)
+    if ((modbus.type == Type::kString) != (place_.type == ValueType::kString))
+      return Mistake(json_.contains("modv:type") || !entity.bits ? "modv:type" : "modv:entity",
+                     fmt::format("\"{}\" for a property of type {}", XsdName(modbus.type),
+                                 ValueTypeName(place_.type)),
+                     place_.type == ValueType::kString
+                         ? "modv:type xsd:string, from a HoldingRegister or an InputRegister"
+                         : "\"type\": \"string\" in the property");
+    if (boolean && place_.type != ValueType::kBoolean)
       Mistake(entity.bits ? "modv:entity" : "modv:type",
               fmt::format("a {} is a boolean, the property is not",
                           entity.bits ? entity.name : "xsd:boolean"),

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxProperties = 10'000;
 constexpr double kMaxSampleRate = 1e7;
+constexpr size_t kWordsMax = 256, kWordBytesMax = 200;
 
 bool IsLowerOrDigit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool IsAlnum(char c) { return IsLowerOrDigit(c) || (c >= 'A' && c <= 'Z'); }
@@ -365,11 +366,35 @@ class Reader {
       return false;
     }
     point.type = *value_type;
-    if (point.type == ValueType::kString)
-      findings_.Doubt(pointer + "/type", "texts are not stored as samples",
-                      "number, integer or boolean");
     ReadWaveform(json, pointer, point);
+    ReadWords(json, pointer, point);
     return true;
+  }
+
+  // What values are called: "oneOf": [{"const": true, "title": "running"}, ...].
+  void ReadWords(const Json& json, const std::string& pointer, Point& point) {
+    const auto list = json.find("oneOf");
+    if (list == json.end() || !list->is_array()) return;
+    const bool whole = point.type == ValueType::kBoolean || point.type == ValueType::kInteger;
+    for (size_t i = 0; whole && i < list->size(); ++i) {
+      const Json& entry = (*list)[i];
+      if (!entry.is_object() || !entry.contains("const") || !entry.contains("title")) continue;
+      const Json& value = entry["const"];
+      const std::string place = fmt::format("{}/oneOf/{}", pointer, i);
+      if (i >= kWordsMax)
+        return findings_.Mistake(place, fmt::format("more than {} named values", kWordsMax));
+      if (point.type == ValueType::kBoolean ? !value.is_boolean() : !value.is_number_integer())
+        findings_.Mistake(
+            place + "/const",
+            fmt::format("{} is no {}", value.dump().substr(0, 40), ValueTypeName(point.type)),
+            point.type == ValueType::kBoolean ? "true or false" : "a whole number");
+      else if (const std::string word = StringOr(entry, "title", ""); word.size() <= kWordBytesMax)
+        point.words.emplace_back(
+            value.is_boolean() ? (value.get<bool>() ? 1 : 0) : value.get<double>(), word);
+      else
+        findings_.Mistake(place + "/title", fmt::format("a word of {} bytes, at most {}",
+                                                        word.size(), kWordBytesMax));
+    }
   }
 
   void ReadWaveform(const Json& json, const std::string& pointer, Point& point) {
@@ -420,6 +445,11 @@ class Reader {
       findings_.Mistake(place + (from.contains("minimum") ? "/minimum" : "/exclusiveMinimum"),
                         fmt::format("minimum {} is above maximum {}", *minimum, *maximum),
                         "swap them");
+    if (point.type == ValueType::kString) {
+      if (minimum || maximum)
+        findings_.Doubt(place, "a range says nothing about a text", "remove it, or pattern");
+      return;
+    }
     point.quality.minimum = minimum;
     point.quality.maximum = maximum;
   }
@@ -454,6 +484,16 @@ class Reader {
       findings_.Mistake(place + "/flat_tolerance",
                         fmt::format("tolerance {} below 0", quality.flat_tolerance),
                         "a width in the point's unit");
+    if (point.type == ValueType::kString) {
+      for (const char* key : {"max_rate_per_s", "flat_after", "flat_tolerance"})
+        if (rules->contains(key))
+          findings_.Doubt(fmt::format("{}/{}", place, key),
+                          fmt::format("\"{}\" says nothing about a text", key), "remove it");
+      quality.max_rate_per_s.reset();
+      quality.flat_after.reset();
+      quality.flat_tolerance = 0;
+      return;
+    }
     if (rules->contains("flat_tolerance") && !rules->contains("flat_after"))
       findings_.Doubt(place + "/flat_tolerance", "flat_tolerance without flat_after does nothing",
                       "\"flat_after\": \"20min\"");

@@ -190,9 +190,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"one_based_zero", R"({"href": "0?quantity=2", "modv:zeroBasedAddressing": false})",
              "/href: address 0 with one-based addressing (addresses begin with 1, or remove "
              "modv:zeroBasedAddressing)"},
-        Case{"type", R"({"modv:type": "xsd:string"})",
-             "/modv:type: \"xsd:string\" is not read over Modbus (xsd:boolean, xsd:short, "
-             "xsd:unsignedShort, xsd:int, xsd:unsignedInt, xsd:float or xsd:double)"},
+        Case{"type", R"({"modv:type": "xsd:hexBinary"})",
+             "/modv:type: \"xsd:hexBinary\" is not read over Modbus (xsd:boolean, xsd:short, "
+             "xsd:unsignedShort, xsd:int, xsd:unsignedInt, xsd:long, xsd:unsignedLong, xsd:float, "
+             "xsd:double or xsd:string)"},
         Case{"typo", R"({"modv:type": "xsd:floot"})",
              "/modv:type: \"xsd:floot\" is no modv:type (write \"xsd:float\")"},
         Case{"entity", R"({"modv:entity": null})",

@@ -18,7 +18,19 @@ enum class Protocol { kNone, kModbus, kOpcUa, kMqtt };
 // modv: terms of the WoT Modbus binding; addresses are zero-based protocol data unit addresses.
 struct ModbusForm {
   enum class Entity { kCoil, kDiscreteInput, kHoldingRegister, kInputRegister };
-  enum class Type { kBoolean, kInt16, kUint16, kInt32, kUint32, kFloat32, kFloat64 };
+  // kString: two bytes of text a register, up to the first NUL.
+  enum class Type {
+    kBoolean,
+    kInt16,
+    kUint16,
+    kInt32,
+    kUint32,
+    kFloat32,
+    kFloat64,
+    kInt64,
+    kUint64,
+    kString
+  };
   std::string host;
   uint16_t port = 502;
   uint8_t unit = 1;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "protocols/line_protocol/line_protocol.h"
+#include "telemetry/texts.h"
 
 namespace {
 
@@ -22,7 +23,7 @@ const Snapshot& Site() {
     thing.name = "pump-7";
     for (const auto& [name, type] :
          {std::pair{"flow", ValueType::kNumber}, std::pair{"count", ValueType::kInteger},
-          std::pair{"running", ValueType::kBoolean}}) {
+          std::pair{"running", ValueType::kBoolean}, std::pair{"note", ValueType::kString}}) {
       Property property;
       property.point.thing = thing.name;
       property.point.property = name;
@@ -40,6 +41,16 @@ const Snapshot& Site() {
   return *site;
 }
 
+// Keeps no text, but says what its code is.
+class TextCodes final : public penstock::telemetry::SampleSink {
+ public:
+  void Write(penstock::telemetry::Batch, std::function<void(const penstock::Status&)>) override {}
+  penstock::Result<double> Intern(PointId, std::string_view text) override {
+    TRY(penstock::telemetry::CheckText(text));
+    return penstock::telemetry::TextCode(text);
+  }
+};
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -49,15 +60,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto precision = static_cast<Precision>(data[0] % 4);
   const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
   const penstock::Time now = penstock::FromMicros(1'700'000'000'000'000);
-  const LineResult known = parser->Parse(body, precision, Site(), now);
-  const LineResult fresh = ParseLines(body, precision, Site(), now);
+  static TextCodes texts;
+  const LineResult known = parser->Parse(body, precision, Site(), now, &texts);
+  const LineResult fresh = ParseLines(body, precision, Site(), now, &texts);
   const auto& batch = known.batch;
   CHECK(batch.point.size() == batch.size() && batch.source_time.size() == batch.size());
   CHECK(batch.ingest_time.size() == batch.size() && batch.quality.size() == batch.size());
   CHECK(known.good <= known.lines && known.lines - known.good <= known.error_count);
   CHECK(known.errors.size() <= LineResult::kMaxErrors);
   for (size_t i = 0; i < batch.size(); ++i) {
-    CHECK(batch.point[i].value < 3 && std::isfinite(batch.value[i]));
+    CHECK(batch.point[i].value < 4 && std::isfinite(batch.value[i]));
     CHECK(penstock::ToMicros(batch.source_time[i]) >= 0);
   }
   // What the parser remembers never changes what a line means.

@@ -71,8 +71,7 @@ bool WantsPassword(const Json& document) {
 void AddTo(std::map<const ProtocolKind*, std::map<std::string, Source>>& sources,
            const things::Thing& thing, const things::Property& property) {
   const things::Form* form = property.source();
-  // A text has no place in a column of numbers.
-  if (form == nullptr || property.point.type == things::ValueType::kString) return;
+  if (form == nullptr) return;
   for (const ProtocolKind* kind : ProtocolKinds()) {
     if (kind->protocol != form->protocol) continue;
     const std::string address = kind->address(*form);

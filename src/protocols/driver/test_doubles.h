@@ -25,6 +25,9 @@ class RecordingSink final : public telemetry::SampleSink {
     telemetry::Quality quality = 0;
   };
   void Write(telemetry::Batch batch, std::function<void(const Status&)> on_durable) override;
+  // Codes of texts in the order of coming, from 1; "refuse" is refused.
+  Result<double> Intern(PointId point, std::string_view text) override;
+  std::vector<std::string> texts() const;
   // While held, nothing becomes durable; Release(status) tells all that wait.
   void Hold();
   void Release(const Status& status = {});
@@ -38,6 +41,7 @@ class RecordingSink final : public telemetry::SampleSink {
   std::vector<Row> rows_;
   bool held_ = false;
   size_t writes_ = 0;
+  std::vector<std::string> texts_;
   std::vector<std::function<void(const Status&)>> waiting_;
 };
 

@@ -32,6 +32,20 @@ void RecordingSink::Write(telemetry::Batch batch, std::function<void(const Statu
   on_durable({});
 }
 
+Result<double> RecordingSink::Intern(PointId, std::string_view text) {
+  if (text == "refuse") return ResourceExhausted("no room for this text");
+  const std::lock_guard lock(mutex_);
+  const auto known = std::find(texts_.begin(), texts_.end(), text);
+  const auto place = static_cast<size_t>(known - texts_.begin());
+  if (place == texts_.size()) texts_.emplace_back(text);
+  return static_cast<double>(place + 1);
+}
+
+std::vector<std::string> RecordingSink::texts() const {
+  const std::lock_guard lock(mutex_);
+  return texts_;
+}
+
 void RecordingSink::Hold() {
   const std::lock_guard lock(mutex_);
   held_ = true;

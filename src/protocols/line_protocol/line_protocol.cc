@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "protocols/line_protocol/series_cache.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols {
 namespace {
@@ -48,16 +49,19 @@ const char* Until(const char* at, const char* end, Ends ends) {
 struct Value {
   enum class Kind { kReal, kInteger, kBoolean, kText } kind = Kind::kReal;
   double number = 0;
+  std::string_view text;  // Between the quotes, as written.
 };
 
 class Body {
  public:
-  Body(std::string_view body, Precision precision, Time ingest, SeriesCache& cache)
+  Body(std::string_view body, Precision precision, Time ingest, SeriesCache& cache,
+       telemetry::SampleSink* texts)
       : at_(body.data()),
         end_(body.data() + body.size()),
         precision_(precision),
         ingest_(ingest),
-        cache_(cache) {
+        cache_(cache),
+        texts_(texts) {
     // A typical sample takes 20 to 60 bytes of text.
     const size_t guess = std::min<size_t>(body.size() / 24 + 1, 1 << 20);
     result_.batch.point.reserve(guess);
@@ -219,7 +223,7 @@ class Body {
     if (at_ == line_end_) return Torn(at_, "value missing: field=value");
     const char c = *at_;
     if (IsDigit(c) || c == '-' || c == '+' || c == '.') return ReadNumber(value);
-    if (c == '"') return SkipText(value);
+    if (c == '"') return ReadText(value);
     return ReadBoolean(value);
   }
 
@@ -320,8 +324,8 @@ class Body {
     return true;
   }
 
-  // A text is no sample; it is read to its end, because line ends inside it do not end the line.
-  bool SkipText(Value& value) {
+  // A text is read to its end, because line ends inside it do not end the line.
+  bool ReadText(Value& value) {
     const char* limit = at_ + std::min<size_t>(static_cast<size_t>(end_ - at_), kMaxText);
     const char* quote = at_ + 1;
     while (quote < limit && *quote != '"') {
@@ -331,6 +335,7 @@ class Body {
     if (quote >= limit || *quote != '"')
       return Torn(at_, "text without its closing quote (texts of at most 64 KiB)");
     value.kind = Value::Kind::kText;
+    value.text = {at_ + 1, static_cast<size_t>(quote - at_ - 1)};
     at_ = quote + 1;
     if (at_ > line_end_) Extend();
     return true;
@@ -351,8 +356,32 @@ class Body {
   void Keep(const Field& field, const Value& value, const char* place) {
     if (!field.id.valid()) return UnknownPoint(field, place);
     if (!Fits(value, field.type)) return WrongType(field, value, place);
+    if (value.kind == Value::Kind::kText) return KeepText(field, value.text, place);
     result_.batch.point.push_back(field.id);
     result_.batch.value.push_back(value.number);
+  }
+
+  void KeepText(const Field& field, std::string_view text, const char* place) {
+    if (text.find('\\') != text.npos) {  // Only \" and \\ stand for something else.
+      plain_.clear();
+      for (size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == '"' || text[i + 1] == '\\'))
+          ++i;
+        plain_ += text[i];
+      }
+      text = plain_;
+    }
+    const auto code = texts_ != nullptr ? texts_->Intern(field.id, text)
+                                        : FailedPrecondition("texts are not taken here");
+    if (!code) {
+      LineError* error = NewError(place, telemetry::TextRule(code.error()));
+      if (error == nullptr) return;
+      error->point = PathOf(field).substr(0, kShown);
+      error->message = code.error().message;
+      return;
+    }
+    result_.batch.point.push_back(field.id);
+    result_.batch.value.push_back(*code);
   }
 
   static bool Fits(const Value& value, things::ValueType type) {
@@ -361,15 +390,16 @@ class Body {
       case Value::Kind::kReal:
         if (!std::isfinite(value.number)) return false;
         if (type == ValueType::kNumber) return true;
-        if (type == ValueType::kInteger) return value.number == std::floor(value.number);
+        if (type == ValueType::kInteger) return telemetry::IsExactInteger(value.number);
         return type == ValueType::kBoolean && (value.number == 0 || value.number == 1);
       case Value::Kind::kInteger:
-        if (type == ValueType::kNumber || type == ValueType::kInteger) return true;
+        if (type == ValueType::kNumber) return true;
+        if (type == ValueType::kInteger) return telemetry::IsExactInteger(value.number);
         return type == ValueType::kBoolean && (value.number == 0 || value.number == 1);
       case Value::Kind::kBoolean:
         return type == ValueType::kBoolean;
       case Value::Kind::kText:
-        return false;
+        return type == ValueType::kString;
     }
     return false;
   }
@@ -402,7 +432,8 @@ class Body {
       return;
     }
     constexpr std::string_view kKinds[] = {"a number", "a whole number", "a boolean", "a text"};
-    constexpr std::string_view kTypes[] = {"a number", "a whole number", "a boolean", "a text",
+    constexpr std::string_view kTypes[] = {"a number", "a whole number between -2^53 and 2^53",
+                                           "a boolean", "a text",
                                            "a waveform"};
     error->message = fmt::format("{} where {} is {}", kKinds[static_cast<size_t>(value.kind)],
                                  error->point, kTypes[static_cast<size_t>(field.type)]);
@@ -454,6 +485,8 @@ class Body {
   const Precision precision_;
   const Time ingest_;
   SeriesCache& cache_;
+  telemetry::SampleSink* const texts_;
+  std::string plain_;  // A text without its escapes.
   LineResult result_;
   Series* series_ = nullptr;
   size_t line_number_ = 0;
@@ -469,14 +502,15 @@ LineParser::LineParser() : cache_(std::make_unique<SeriesCache>()) {}
 LineParser::~LineParser() = default;
 
 LineResult LineParser::Parse(std::string_view body, Precision precision,
-                             const things::Snapshot& snapshot, Time ingest) {
+                             const things::Snapshot& snapshot, Time ingest,
+                             telemetry::SampleSink* texts) {
   cache_->Begin(snapshot);
-  return Body(body, precision, ingest, *cache_).Parse();
+  return Body(body, precision, ingest, *cache_, texts).Parse();
 }
 
 LineResult ParseLines(std::string_view body, Precision precision, const things::Snapshot& snapshot,
-                      Time ingest) {
-  return LineParser().Parse(body, precision, snapshot, ingest);
+                      Time ingest, telemetry::SampleSink* texts) {
+  return LineParser().Parse(body, precision, snapshot, ingest, texts);
 }
 
 Result<Precision> ParsePrecision(std::string_view text) {

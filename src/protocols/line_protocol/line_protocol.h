@@ -30,7 +30,7 @@ struct LineError {
   std::string message;          // What, and what to do.
   std::string text;             // The line, at most 200 bytes.
   std::string point;            // Path, when the mistake is about one: "pump-7/flow".
-  std::string rule;             // "syntax", "unknown_point", "type", "not_finite" or "time".
+  std::string rule;             // "syntax", "unknown_point", "type", "not_finite", "time", "text" ...
 };
 
 struct LineResult {
@@ -54,8 +54,9 @@ class LineParser {
  public:
   LineParser();
   ~LineParser();
+  // `texts` keeps what fields of text say; without it they are refused.
   LineResult Parse(std::string_view body, Precision precision, const things::Snapshot& snapshot,
-                   Time ingest);
+                   Time ingest, telemetry::SampleSink* texts = nullptr);
 
  private:
   std::unique_ptr<SeriesCache> cache_;
@@ -63,6 +64,6 @@ class LineParser {
 
 // The same with a parser of its own, for a single body.
 LineResult ParseLines(std::string_view body, Precision precision, const things::Snapshot& snapshot,
-                      Time ingest);
+                      Time ingest, telemetry::SampleSink* texts = nullptr);
 
 }  // namespace penstock::protocols

@@ -324,5 +324,53 @@ TEST(PrecisionTest, NamesAreThoseOfTheApi) {
   EXPECT_FALSE(ParsePrecision("h").has_value());
 }
 
+// Codes in the order of coming, from 1.
+class TextSink final : public telemetry::SampleSink {
+ public:
+  void Write(telemetry::Batch, std::function<void(const Status&)>) override {}
+  Result<double> Intern(PointId, std::string_view text) override {
+    if (text == "too much") return ResourceExhausted("no room for this text");
+    texts.emplace_back(text);
+    return static_cast<double>(texts.size());
+  }
+  std::vector<std::string> texts;
+};
+
+TEST_F(LineProtocolTest, TextsAreSamplesOfPointsOfText) {
+  TextSink sink;
+  const auto result = parser_.Parse(
+      "pump-7 note=\"a \\\"b\\\" c:\\\\d\\n, e=1\",flow=2 1700000000000000000\n"
+      "pump-7 note=\"\",running=f\npump-7 note=\"two\nlines\"",
+      Precision::kNanoseconds, snapshot_, ingest_, &sink);
+  EXPECT_EQ(result.error_count, 0U) << (result.errors.empty() ? "" : result.errors[0].message);
+  EXPECT_EQ(sink.texts, (std::vector<std::string>{"a \"b\" c:\\d\\n, e=1", "", "two\nlines"}));
+  EXPECT_EQ(result.batch.value, (std::vector<double>{1, 2, 2, 0, 3}));
+  EXPECT_EQ(result.batch.point[0], Id("pump-7/note"));
+}
+
+TEST_F(LineProtocolTest, ARefusedTextCostsItselfAlone) {
+  TextSink sink;
+  const auto result = parser_.Parse("pump-7 flow=1,note=\"too much\"\npump-7 note=5\n",
+                                    Precision::kNanoseconds, snapshot_, ingest_, &sink);
+  EXPECT_EQ(result.batch.value, std::vector<double>{1});
+  ASSERT_EQ(result.errors.size(), 2U);
+  EXPECT_EQ(result.errors[0].rule, "text_bound");
+  EXPECT_EQ(result.errors[0].message, "no room for this text");
+  EXPECT_EQ(result.errors[0].point, "pump-7/note");
+  EXPECT_EQ(result.errors[1].message, "a number where pump-7/note is a text");
+  EXPECT_EQ(Error("pump-7 flow=\"1\""), "1:13 type a text where pump-7/flow is a number");
+}
+
+TEST_F(LineProtocolTest, WholeNumbersAreExactOrRefused) {
+  const auto good = Parse("pump-7 count=9007199254740991i\npump-7 count=-9007199254740991\n");
+  EXPECT_EQ(good.batch.value, (std::vector<double>{9007199254740991, -9007199254740991}));
+  for (const char* count : {"9007199254740992i", "-9007199254740992i", "9007199254740993", "1e300",
+                            "18446744073709551615u", "2.5"})
+    EXPECT_NE(Error(fmt::format("pump-7 count={}", count)).find("between -2^53 and 2^53"),
+              std::string::npos)
+        << count;
+  EXPECT_EQ(Parse("pump-7 flow=9007199254740993i").batch.size(), 1U) << "a number may be rounded";
+}
+
 }  // namespace
 }  // namespace penstock::protocols

@@ -308,6 +308,26 @@ TEST_F(ModbusDriverTest, ANumberThatIsNoneIsASensorFailure) {
   EXPECT_TRUE(std::isfinite(Rows(0)[0].value));
 }
 
+TEST_F(ModbusDriverTest, ATextComesOutOfRegisters) {
+  Plc plc;
+  plc.offset = static_cast<uint16_t>(0x4142 - 10);  // Registers 10 and 11: "AB", "AC".
+  things::Form form = Register(plc.port(), 10);
+  form.modbus.type = ModbusForm::Type::kString;
+  form.modbus.quantity = 2;
+  things::Form wide = Register(plc.port(), 10);
+  wide.modbus.type = ModbusForm::Type::kUint64;
+  wide.modbus.quantity = 4;
+  Run({PropertyOf(0, "pump-7", "recipe", form, things::ValueType::kString),
+       PropertyOf(1, "pump-7", "count", wide, things::ValueType::kInteger)});
+  ASSERT_TRUE(Eventually([&] { return Has(0, 1); }));
+  EXPECT_EQ(node_.sink.texts(), std::vector<std::string>{"ABAC"});
+  ASSERT_TRUE(Eventually([&] { return !node_.quarantine.entries().empty(); }));
+  const auto refused = node_.quarantine.entries()[0];
+  EXPECT_EQ(refused.point, "pump-7/count");
+  EXPECT_NE(refused.message.find("beyond 2^53"), std::string::npos);
+  EXPECT_TRUE(Rows(1).empty());
+}
+
 TEST_F(ModbusDriverTest, AChangedSourceRestartsAndAnUnchangedOneDoesNot) {
   Plc first, second;
   const auto one = PropertyOf(0, "pump-7", "flow", Register(first.port(), 10));

@@ -14,6 +14,7 @@
 #include "protocols/modbus/link.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <boost/asio/post.hpp>
@@ -21,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols::modbus {
 namespace {
@@ -90,6 +92,8 @@ Link::Link(asio::io_context& io, const DriverContext& context, Collector& collec
   for (const SourcePoint& each : source.points) {
     const auto thing = std::lower_bound(things_.begin(), things_.end(), each.point.thing);
     forms_.push_back(each.form.modbus);
+    ids_.push_back(each.point.id);
+    whole_.push_back(each.point.type == things::ValueType::kInteger);
     thing_of_.push_back(static_cast<uint32_t>(thing - things_.begin()));
     properties_.push_back(each.point.property);
   }
@@ -346,8 +350,9 @@ void Link::OnValues(Unit& unit, Poll& poll, ByteView data) {
   telemetry::Batch& batch = collector_.batch();
   for (const size_t point : poll.read.points) {
     const size_t before = batch.size();
-    const double value = Value(forms_[point], poll.read.first, data);
-    reporter_.Add(point, now, now, value, telemetry::kGood, batch);
+    const auto value = ValueOf(unit, point, poll.read.first, data);
+    if (!value) continue;
+    reporter_.Add(point, now, now, *value, telemetry::kGood, batch);
     refused_[point] = false;
     samples_[thing_of_[point]] += batch.size() - before;
   }
@@ -356,6 +361,37 @@ void Link::OnValues(Unit& unit, Poll& poll, ByteView data) {
     context_.events.OnSamples(things_[thing], std::exchange(samples_[thing], 0), now);
   }
   if (!batch.empty()) collector_.Schedule();
+}
+
+std::optional<double> Link::ValueOf(const Unit& unit, size_t point, uint16_t first, ByteView data) {
+  const things::ModbusForm& form = forms_[point];
+  std::string shown, message;
+  std::string_view rule = "type";
+  if (form.type == things::ModbusForm::Type::kString) {
+    const std::string text = RegisterText(form, first, data);
+    const auto code = context_.samples.Intern(ids_[point], text);
+    if (code) return *code;
+    rule = telemetry::TextRule(code.error());
+    message = code.error().message;
+    shown = Excerpt(AsBytes(text));
+  } else {
+    const double value = Value(form, first, data);
+    const bool wide = form.type == things::ModbusForm::Type::kInt64 ||
+                      form.type == things::ModbusForm::Type::kUint64;
+    if (!wide || !whole_[point] || std::abs(value) < telemetry::kIntegerEnd) return value;
+    message = "a whole number beyond 2^53 is not exact here; type \"number\" takes it rounded";
+    shown = fmt::format("{}", value);
+  }
+  // Said once until it is good again: the same registers are read many times a second.
+  if (refused_[point]) return std::nullopt;
+  refused_[point] = true;
+  context_.quarantine.Put({.at = context_.clock.Now(),
+                           .source = fmt::format("modbus {}", Name(unit)),
+                           .point = PathOf(point),
+                           .rule = std::string(rule),
+                           .value = shown,
+                           .message = message});
+  return std::nullopt;
 }
 
 void Link::OnException(Unit& unit, size_t poll, uint8_t exception) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,8 @@ class Link : public std::enable_shared_from_this<Link> {
   Status OnAnswer(const Answer& answer);
   void OnTimeout();
   void OnValues(Unit& unit, Poll& poll, ByteView data);
+  // A point's value out of an answer; nothing when it went to the quarantine.
+  std::optional<double> ValueOf(const Unit& unit, size_t point, uint16_t first, ByteView data);
   void OnException(Unit& unit, size_t poll, uint8_t exception);
   void Reschedule(Poll& poll);
   void MarkUp(Unit& unit);
@@ -96,6 +99,8 @@ class Link : public std::enable_shared_from_this<Link> {
   Collector& collector_;
   // Of each point only what polling needs: a gateway may have a hundred thousand.
   std::vector<things::ModbusForm> forms_;
+  std::vector<PointId> ids_;
+  std::vector<bool> whole_;         // A point of type integer.
   std::vector<uint32_t> thing_of_;  // Index into things_.
   std::vector<std::string> properties_;
   const std::vector<std::string> things_;
@@ -104,7 +109,7 @@ class Link : public std::enable_shared_from_this<Link> {
   uint16_t port_ = 0;
   Reporter reporter_;
   std::vector<Unit> units_;
-  std::vector<bool> refused_;  // Per point: its address was refused and that was said.
+  std::vector<bool> refused_;  // Per point: its address or value was refused and that was said.
 
   boost::asio::ip::tcp::socket socket_;
   boost::asio::ip::tcp::resolver resolver_;

@@ -25,8 +25,12 @@ uint16_t Word(ByteView bytes, size_t at) {
   return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
 
-uint16_t RegisterCount(Type type) {
-  switch (type) {
+uint16_t RegisterCount(const things::ModbusForm& form) {
+  switch (form.type) {
+    case Type::kString:
+      return form.quantity;
+    case Type::kInt64:
+    case Type::kUint64:
     case Type::kInt32:
     case Type::kUint32:
     case Type::kFloat32:
@@ -68,6 +72,12 @@ double Interpret(Type type, uint64_t bits) {
       return std::bit_cast<float>(static_cast<uint32_t>(bits));
     case Type::kFloat64:
       return std::bit_cast<double>(bits);
+    case Type::kInt64:
+      return static_cast<double>(static_cast<int64_t>(bits));
+    case Type::kUint64:
+      return static_cast<double>(bits);
+    case Type::kString:
+      break;
   }
   return 0;
 }
@@ -107,7 +117,7 @@ uint8_t FunctionOf(Entity entity) {
 bool IsCoil(Entity entity) { return entity == Entity::kCoil || entity == Entity::kDiscreteInput; }
 
 uint16_t Width(const things::ModbusForm& form) {
-  return IsCoil(form.entity) ? uint16_t{1} : RegisterCount(form.type);
+  return IsCoil(form.entity) ? uint16_t{1} : RegisterCount(form);
 }
 
 std::array<uint8_t, 12> Encode(const ReadRequest& request) {
@@ -196,11 +206,27 @@ double Value(const things::ModbusForm& form, uint16_t first, ByteView data) {
     CHECK(index / 8 < data.size());
     raw = (data[index / 8] >> (index % 8)) & 1;
   } else {
-    const size_t count = RegisterCount(form.type);
+    const size_t count = RegisterCount(form);
     CHECK(2 * (index + count) <= data.size());
     raw = Interpret(form.type, Assemble(form, data.subspan(2 * index, 2 * count), count));
   }
   return raw * form.scale + form.offset;
+}
+
+std::string RegisterText(const things::ModbusForm& form, uint16_t first, ByteView data) {
+  CHECK(form.address >= first && form.type == Type::kString);
+  const size_t index = form.address - first, count = form.quantity;
+  CHECK(2 * (index + count) <= data.size());
+  std::string text;
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at = 2 * (index + (form.most_significant_word ? i : count - 1 - i));
+    const bool high_first = form.most_significant_byte;
+    text += static_cast<char>(data[at + (high_first ? 0 : 1)]);
+    text += static_cast<char>(data[at + (high_first ? 1 : 0)]);
+  }
+  text.resize(std::min(text.find('\0'), text.size()));
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
 }
 
 std::string_view ExceptionName(uint8_t exception) {

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -57,6 +59,9 @@ Status Check(const ReadRequest& request, const Answer& answer);
 // The form's value, scaled, from the data of a read that began at `first` (PDU address). The data
 // covers it.
 double Value(const things::ModbusForm& form, uint16_t first, ByteView data);
+
+// The same of a form of type kString: its bytes up to the first NUL, without spaces at the end.
+std::string RegisterText(const things::ModbusForm& form, uint16_t first, ByteView data);
 
 std::string_view ExceptionName(uint8_t exception);
 // The first 32 bytes as hex, for an error: "00 01 de ad ..".

@@ -134,5 +134,31 @@ TEST(ModbusPduTest, AnAnswerToAnotherQuestionIsRefused) {
   EXPECT_FALSE(Check({.unit = 1, .function = 3, .quantity = 2}, *answer));
 }
 
+TEST(ModbusPduTest, TextsLieTwoBytesARegister) {
+  things::ModbusForm form;
+  form.type = things::ModbusForm::Type::kString;
+  form.address = 11;
+  form.quantity = 4;
+  const Bytes data = {0, 1, 'O', 'P', ' ', '1', '0', ' ', 0, 'x', 0, 2};
+  EXPECT_EQ(Width(form), 4);
+  EXPECT_EQ(RegisterText(form, 10, data), "OP 10");
+  form.most_significant_byte = false;
+  EXPECT_EQ(RegisterText(form, 10, data), "PO1  0x");
+  form.most_significant_byte = true;
+  form.most_significant_word = false;
+  EXPECT_EQ(RegisterText(form, 10, Bytes{9, 9, 'c', 'd', 'a', 'b', 0, 0, 0, 0}), "");
+  EXPECT_EQ(RegisterText(form, 10, Bytes{9, 9, 'g', ' ', 'e', 'f', 'c', 'd', 'a', 'b'}), "abcdefg");
+}
+
+TEST(ModbusPduTest, LongsFillFourRegisters) {
+  things::ModbusForm form;
+  form.type = things::ModbusForm::Type::kInt64;
+  form.quantity = 4;
+  const Bytes minus_two = {255, 255, 255, 255, 255, 255, 255, 254};
+  EXPECT_EQ(Value(form, 0, minus_two), -2);
+  form.type = things::ModbusForm::Type::kUint64;
+  EXPECT_EQ(Value(form, 0, minus_two), 18446744073709551616.0) << "rounded: no double is exact";
+}
+
 }  // namespace
 }  // namespace penstock::protocols::modbus

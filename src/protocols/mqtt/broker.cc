@@ -52,7 +52,7 @@ Broker::Broker(BrokerOptions options, const DriverContext& context, MqttAuthoriz
       context_(context),
       authorizer_(authorizer),
       post_(std::move(post)),
-      mapper_(context.clock, context.quarantine),
+      mapper_(context.clock, context.quarantine, context.samples),
       now_(Steady::now()) {}
 
 Broker::~Broker() { Clients().Set(0); }

@@ -48,7 +48,7 @@ class BrokerClient final : public Driver {
         source_(std::move(source)),
         things_(source_.things()),
         backoff_(source_.address),
-        mapper_(context.clock, context.quarantine) {
+        mapper_(context.clock, context.quarantine, context.samples) {
     mapper_.Use(std::make_shared<mqtt::TopicRouter>(source_.points));
   }
   ~BrokerClient() override { Stop(); }

@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/metrics.h"
 #include "telemetry/quality.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols::mqtt {
 namespace {
@@ -68,11 +69,12 @@ std::string_view ExpectedName(things::ValueType type) {
     case things::ValueType::kBoolean:
       return "true, false, 0 or 1";
     case things::ValueType::kInteger:
-      return "a whole number";
+      return "a whole number between -2^53 and 2^53";
+    case things::ValueType::kString:
+      return "a text";
     case things::ValueType::kWaveform:
       return "an array of numbers";
     case things::ValueType::kNumber:
-    case things::ValueType::kString:
       break;
   }
   return "a number";
@@ -86,7 +88,7 @@ bool Fits(const Slot& slot, things::ValueType type, double& raw) {
       return slot.kind == Slot::Kind::kBoolean ||
              (slot.kind == Slot::Kind::kNumber && (raw == 0 || raw == 1));
     case things::ValueType::kInteger:
-      return slot.kind == Slot::Kind::kNumber && raw == std::floor(raw);
+      return slot.kind == Slot::Kind::kNumber && telemetry::IsExactInteger(raw);
     case things::ValueType::kNumber:
     case things::ValueType::kWaveform:  // A single value is a burst of one.
       return slot.kind == Slot::Kind::kNumber;
@@ -337,8 +339,9 @@ void PayloadMapper::Parse::KeepTexts() {
   }
 }
 
-PayloadMapper::PayloadMapper(const Clock& clock, telemetry::QuarantineSink& quarantine)
-    : clock_(clock), quarantine_(quarantine), parse_(std::make_unique<Parse>()) {
+PayloadMapper::PayloadMapper(const Clock& clock, telemetry::QuarantineSink& quarantine,
+                             telemetry::SampleSink& sink)
+    : clock_(clock), quarantine_(quarantine), sink_(sink), parse_(std::make_unique<Parse>()) {
   Use(std::make_shared<TopicRouter>(std::vector<SourcePoint>{}));
 }
 
@@ -404,6 +407,8 @@ std::expected<void, PayloadMapper::Refusal> PayloadMapper::MapTarget(
                                ToSeconds(*at - message.now), FormatDuration(allowed))});
   }
   double raw = 0;
+  if (slot.kind == Slot::Kind::kText && point.type == things::ValueType::kString)
+    return MapText(message, target, *at, out);
   if (slot.kind == Slot::Kind::kNull) {
     reporter_->Add(target.point, *at, message.now, std::nan(""), telemetry::kBadSensorFailure, out);
   } else if (slot.kind == Slot::Kind::kArray && point.type == things::ValueType::kWaveform) {
@@ -423,6 +428,20 @@ std::expected<void, PayloadMapper::Refusal> PayloadMapper::MapTarget(
                                "in its Thing Description",
                                pointer(), KindName(slot.kind), ExpectedName(point.type))});
   }
+  return {};
+}
+
+std::expected<void, PayloadMapper::Refusal> PayloadMapper::MapText(const Message& message,
+                                                                   const TopicPlan::Target& target,
+                                                                   Time at, telemetry::Batch& out) {
+  const things::Point& point = router_->points()[target.point].point;
+  const Slot& slot = parse_->slots[static_cast<size_t>(target.value_slot)];
+  const auto code = sink_.Intern(point.id, slot.text);
+  if (!code)
+    return std::unexpected(Refusal{.rule = telemetry::TextRule(code.error()),
+                                   .value = Shown(slot),
+                                   .message = code.error().message});
+  reporter_->Add(target.point, at, message.now, *code, telemetry::kGood, out);
   return {};
 }
 

@@ -81,7 +81,9 @@ class TopicRouter {
 
 class PayloadMapper {
  public:
-  PayloadMapper(const Clock& clock, telemetry::QuarantineSink& quarantine);
+  // `sink` keeps the texts; all three outlive the mapper.
+  PayloadMapper(const Clock& clock, telemetry::QuarantineSink& quarantine,
+                telemetry::SampleSink& sink);
   ~PayloadMapper();
   // From now on payloads are read by this router. Report states begin anew.
   void Use(std::shared_ptr<const TopicRouter> router);
@@ -111,6 +113,8 @@ class PayloadMapper {
     std::string value, message;
   };
   std::expected<Time, Refusal> TimeOf(const Message& message, int time_slot) const;
+  std::expected<void, Refusal> MapText(const Message& message, const TopicPlan::Target& target,
+                                       Time at, telemetry::Batch& out);
   std::expected<void, Refusal> MapTarget(const Message& message, const TopicPlan::Target& target,
                                          telemetry::Batch& out);
   void Quarantine(const Message& message, const things::Point* point, Refusal refusal);
@@ -118,6 +122,7 @@ class PayloadMapper {
 
   const Clock& clock_;
   telemetry::QuarantineSink& quarantine_;
+  telemetry::SampleSink& sink_;
   std::shared_ptr<const TopicRouter> router_;  // Shared with whoever built it; it never changes.
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Parse> parse_;

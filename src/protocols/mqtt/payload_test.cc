@@ -41,7 +41,7 @@ class PayloadMapperTest : public testing::Test {
   std::string LastMessage() { return node_.quarantine.entries().back().message; }
 
   TestNode node_;
-  PayloadMapper mapper_{node_.clock, node_.quarantine};
+  PayloadMapper mapper_{node_.clock, node_.quarantine, node_.sink};
   std::shared_ptr<TopicRouter> router_;
 };
 
@@ -162,6 +162,40 @@ TEST_F(PayloadMapperTest, ANumberTooLargeIsRefusedAlone) {
   const auto batch = Map(R"({"a": 1e999, "b": 2})");
   EXPECT_EQ(batch.value, std::vector<double>{2});
   EXPECT_EQ(LastRule(), "type");
+}
+
+TEST_F(PayloadMapperTest, TextsAreSamplesOfPointsOfText) {
+  Use({PropertyOf(0, "filler-1", "state", MqttForm("t", "/state"), ValueType::kString),
+       PropertyOf(1, "filler-1", "rate", MqttForm("t", "/rate"))});
+  const auto batch = Map("{\"state\": \"l\\u00e4uft \\\"1\\\"\\n\", \"rate\": 2}");
+  ASSERT_EQ(batch.size(), 2U) << LastMessage();
+  EXPECT_EQ(node_.sink.texts(), std::vector<std::string>{"l\u00e4uft \"1\"\n"});
+  EXPECT_EQ(batch.value, (std::vector<double>{1, 2}));
+  EXPECT_EQ(Map(R"({"state": "stopped"})").value, std::vector<double>{2});
+  const auto silent = Map(R"({"state": null, "rate": 3})");
+  ASSERT_EQ(silent.size(), 2U);
+  EXPECT_TRUE(telemetry::IsBad(silent.quality[0]));
+}
+
+TEST_F(PayloadMapperTest, ARefusedTextCostsItselfAlone) {
+  Use({PropertyOf(0, "filler-1", "state", MqttForm("t", "/state"), ValueType::kString),
+       PropertyOf(1, "filler-1", "rate", MqttForm("t", "/rate"))});
+  EXPECT_EQ(Map(R"({"state": "refuse", "rate": 2})").value, std::vector<double>{2});
+  EXPECT_EQ(LastRule(), "text_bound");
+  EXPECT_TRUE(Map(R"({"state": 5, "rate": "fast"})").empty());
+  const auto entries = node_.quarantine.entries();
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_NE(entries[1].message.find("/state is a number, expected a text"), std::string::npos);
+  EXPECT_NE(entries[2].message.find("/rate is a text, expected a number"), std::string::npos);
+}
+
+TEST_F(PayloadMapperTest, WholeNumbersAreExactOrRefused) {
+  Use({PropertyOf(0, "filler-1", "good", MqttForm("t", "/good"), ValueType::kInteger)});
+  EXPECT_EQ(Map(R"({"good": -9007199254740991})").value, std::vector<double>{-9007199254740991});
+  for (const char* beyond : {"9007199254740992", "9007199254740993", "1e300", "2.5"}) {
+    EXPECT_TRUE(Map(fmt::format("{{\"good\": {}}}", beyond)).empty()) << beyond;
+    EXPECT_EQ(LastRule(), "type");
+  }
 }
 
 }  // namespace

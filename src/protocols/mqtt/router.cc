@@ -86,9 +86,7 @@ TopicRouter::TopicRouter(const things::Snapshot& snapshot, std::string_view brok
     for (const things::Property& property : thing.properties) {
       const things::Form* form = property.source();
       if (form == nullptr || form->protocol != things::Protocol::kMqtt) continue;
-      if (form->mqtt.broker != broker || property.point.type == things::ValueType::kString) {
-        continue;
-      }
+      if (form->mqtt.broker != broker) continue;
       points_.push_back({property.point, *form});
     }
   }

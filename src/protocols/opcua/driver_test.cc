@@ -203,10 +203,11 @@ TEST_F(OpcUaDriverTest, AnUnknownNodeIsNamedAndTheOthersRun) {
   EXPECT_EQ(node_.events.Count("gearbox-2/slip: the server has no namespace urn:acme:gearbax"), 1U);
 }
 
-TEST_F(OpcUaDriverTest, ATextForANumberIsQuarantined) {
+TEST_F(OpcUaDriverTest, ATextIsOneAndForANumberItIsQuarantined) {
   Gearbox gearbox(port_);
   drivers_.Apply(
-      SnapshotOf({NodeProperty(0, "torque", "s=Torque"), NodeProperty(1, "name", "s=Name")}));
+      SnapshotOf({NodeProperty(0, "torque", "s=Torque"), NodeProperty(1, "name", "s=Name"),
+                  NodeProperty(2, "state", "s=Name", things::ValueType::kString)}));
   ASSERT_TRUE(Arrives(gearbox, 1));
   UA_String text = UA_STRING_STATIC("gearbox");
   UA_Variant variant;
@@ -214,11 +215,15 @@ TEST_F(OpcUaDriverTest, ATextForANumberIsQuarantined) {
   gearbox.WriteVariant("Name", variant, kStart);
   const auto refused = [&] {
     for (const auto& entry : node_.quarantine.entries()) {
-      if (entry.value == "the value is a String" && entry.point == "gearbox-2/name") return true;
+      if (entry.value == "a text where a number is expected" && entry.point == "gearbox-2/name")
+        return true;
     }
     return false;
   };
   EXPECT_TRUE(Eventually(refused));
+  ASSERT_TRUE(Eventually([&] { return Has(2, 1); }));
+  EXPECT_EQ(node_.sink.texts(), std::vector<std::string>{"gearbox"});
+  EXPECT_EQ(Rows(2).back().source, kStart);
 }
 
 TEST_F(OpcUaDriverTest, ASilentServerDelaysNobodyAndStopIsPrompt) {

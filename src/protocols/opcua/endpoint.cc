@@ -21,9 +21,30 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "protocols/opcua/value.h"
+#include "telemetry/texts.h"
+#include "things/reader.h"
 
 namespace penstock::protocols::opcua {
 namespace {
+
+// Why the reading is no value of the point's type, or "".
+std::string Unfit(const things::Point& point, const Reading& reading) {
+  using things::ValueType;
+  const bool text = point.type == ValueType::kString;
+  if (reading.text)
+    return text ? "" : fmt::format("a text where a {} is expected", ValueTypeName(point.type));
+  if (reading.is_array && reading.values.size() != 1 && point.type != ValueType::kWaveform)
+    return fmt::format("an array of {} values", reading.values.size());
+  if (reading.values.empty() || telemetry::IsBad(reading.quality)) return "";
+  const double value = reading.values.front();
+  if (text) return fmt::format("the number {} where a text is expected", value);
+  if (point.type == ValueType::kBoolean && value != 0 && value != 1)
+    return fmt::format("{} where a boolean is expected", value);
+  if (point.type == ValueType::kInteger && std::isfinite(value) &&
+      !telemetry::IsExactInteger(value))
+    return fmt::format("{} where a whole number between -2^53 and 2^53 is expected", value);
+  return "";
+}
 
 constexpr std::chrono::seconds kStepTimeout{10};
 constexpr UA_UInt32 kRequestTimeoutMs = 5000;
@@ -415,6 +436,18 @@ void Endpoint::OnItemsCreated(size_t first, const void* answer) {
   if (--outstanding_ == 0) answered_ = true;
 }
 
+void Endpoint::Refuse(size_t point, std::string_view rule, const std::string& what) {
+  const SourcePoint& source = source_.points[point];
+  context_.quarantine.Put(
+      {.at = context_.clock.Now(),
+       .source = fmt::format("opcua {}", source_.address),
+       .point = source.point.path(),
+       .rule = std::string(rule),
+       .value = what,
+       .message = fmt::format("node {}: {}; correct opcua:nodeId or the property's type",
+                              source.form.opcua.identifier, what)});
+}
+
 void Endpoint::OnData(size_t point, const UA_DataValue& value) {
   Notifications().Add();
   const Time now = context_.clock.Now();
@@ -422,23 +455,17 @@ void Endpoint::OnData(size_t point, const UA_DataValue& value) {
   // The server has not measured yet: no news, and its time is that of its own start.
   if (value.hasStatus && value.status == UA_STATUSCODE_BADWAITINGFORINITIALDATA) return;
   auto reading = ReadValue(value, now);
-  const bool fits = reading && (!reading->is_array || reading->values.size() == 1 ||
-                                source.point.type == things::ValueType::kWaveform);
-  if (!fits) {
-    const std::string what = reading ? fmt::format("an array of {} values", reading->values.size())
-                                     : reading.error().message;
-    context_.quarantine.Put(
-        {.at = now,
-         .source = fmt::format("opcua {}", source_.address),
-         .point = source.point.path(),
-         .rule = "type",
-         .value = what,
-         .message = fmt::format("node {}: {}; correct opcua:nodeId or the property's type",
-                                source.form.opcua.identifier, what)});
-    return;
-  }
+  if (auto why = reading ? Unfit(source.point, *reading) : reading.error().message; !why.empty())
+    return Refuse(point, "type", why);
   if (reading->overflow) Overflows().Add();
   const size_t before = out_.size();
+  if (reading->text) {
+    const auto code = context_.samples.Intern(source.point.id, *reading->text);
+    if (!code) return Refuse(point, telemetry::TextRule(code.error()), code.error().message);
+    reporter_.Add(point, reading->source, now, *code, reading->quality, out_);
+    samples_[thing_of_[point]] += out_.size() - before;
+    return;
+  }
   const things::OpcUaForm& form = source.form.opcua;
   for (double& each : reading->values) each = each * form.scale + form.offset;
   if (reading->values.empty()) {

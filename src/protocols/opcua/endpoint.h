@@ -57,6 +57,7 @@ class Endpoint {
   void Drop(Steady::time_point now);
   void DeleteClient();
   Result<uint16_t> NamespaceIndex(const std::string& uri) const;
+  void Refuse(size_t point, std::string_view rule, const std::string& what);
   void RefusePoint(size_t point, telemetry::Quality quality, const Error& why);
   double ShortestSamplingMs() const;
 

@@ -60,6 +60,17 @@ bool AppendNumbers(const UA_Variant& variant, size_t count, std::vector<double>&
   }
 }
 
+// Nothing when the type is no text.
+std::optional<std::string> ScalarText(const UA_Variant& variant) {
+  const UA_String* text = nullptr;
+  if (variant.type->typeKind == UA_DATATYPEKIND_STRING)
+    text = static_cast<const UA_String*>(variant.data);
+  if (variant.type->typeKind == UA_DATATYPEKIND_LOCALIZEDTEXT)
+    text = &static_cast<const UA_LocalizedText*>(variant.data)->text;
+  if (text == nullptr) return std::nullopt;
+  return std::string(reinterpret_cast<const char*>(text->data), text->length);
+}
+
 }  // namespace
 
 Time ToTime(UA_DateTime time) {
@@ -88,6 +99,8 @@ Result<Reading> ReadValue(const UA_DataValue& value, Time ingest) {
   if (count > kArrayValuesMax) {
     return InvalidArgument("an array of {} values, at most {} are taken", count, kArrayValuesMax);
   }
+  if (!reading.is_array) reading.text = ScalarText(value.value);
+  if (reading.text) return reading;
   if (!AppendNumbers(value.value, count, reading.values)) {
     return InvalidArgument("the value is a {}", value.value.type->typeName);
   }

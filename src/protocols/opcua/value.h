@@ -1,6 +1,7 @@
 // OPC UA values as samples: numbers of every built-in type, arrays, source times and status codes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,12 @@ struct Reading {
   telemetry::Quality quality = telemetry::kGood;  // The server's StatusCode without its info bits.
   bool overflow = false;                          // The server's queue lost older values.
   bool is_array = false;
-  std::vector<double> values;  // Empty when the quality is bad and nothing came.
+  std::vector<double> values;       // Empty when the quality is bad and nothing came.
+  std::optional<std::string> text;  // Of a String or LocalizedText, instead of values.
 };
 
 // Without a source time the server's, without that `ingest` is taken. kInvalidArgument when it is
-// no number.
+// neither a number nor a text.
 Result<Reading> ReadValue(const UA_DataValue& value, Time ingest);
 
 Time ToTime(UA_DateTime time);                 // 100 ns since 1601, clamped to 1970 and later.

@@ -72,11 +72,11 @@ TEST(OpcUaValueTest, BadQualityNeedsNoValueAndGoodDoes) {
   EXPECT_TRUE(reading->values.empty());
 }
 
-TEST(OpcUaValueTest, ATextIsNamed) {
-  UA_String text = UA_STRING_STATIC("running");
-  const auto reading = ReadValue(ValueOf(&text, UA_TYPES[UA_TYPES_STRING]), kNow);
+TEST(OpcUaValueTest, WhatIsNeitherNumberNorTextIsNamed) {
+  UA_Guid guid{};
+  const auto reading = ReadValue(ValueOf(&guid, UA_TYPES[UA_TYPES_GUID]), kNow);
   ASSERT_FALSE(reading);
-  EXPECT_EQ(reading.error().message, "the value is a String");
+  EXPECT_EQ(reading.error().message, "the value is a Guid");
 }
 
 TEST(OpcUaValueTest, ATimeBefore1970IsNoNegativeOne) { EXPECT_EQ(ToTime(0), FromMicros(0)); }
@@ -90,6 +90,21 @@ TEST(OpcUaValueTest, NodesAreParsed) {
   EXPECT_EQ(ParseNode(0, "i=85")->identifier.numeric, 85U);
   EXPECT_FALSE(ParseNode(0, "x=85"));
   EXPECT_FALSE(ParseNode(0, ""));
+}
+
+TEST(OpcUaValueTest, TextsComeAsTexts) {
+  UA_String text = UA_STRING_STATIC("Running \xC3\xA4");
+  const auto reading = ReadValue(ValueOf(&text, UA_TYPES[UA_TYPES_STRING]), kNow);
+  ASSERT_TRUE(reading);
+  EXPECT_EQ(reading->text, "Running \xC3\xA4");
+  EXPECT_TRUE(reading->values.empty());
+  UA_LocalizedText localized{UA_STRING_STATIC("en"), UA_STRING_STATIC("stopped")};
+  EXPECT_EQ(ReadValue(ValueOf(&localized, UA_TYPES[UA_TYPES_LOCALIZEDTEXT]), kNow)->text,
+            "stopped");
+  UA_String empty = UA_STRING_NULL;
+  EXPECT_EQ(ReadValue(ValueOf(&empty, UA_TYPES[UA_TYPES_STRING]), kNow)->text, "");
+  UA_Double number = 1;
+  EXPECT_FALSE(ReadValue(ValueOf(&number, UA_TYPES[UA_TYPES_DOUBLE]), kNow)->text);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "base/json.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols {
 namespace {
@@ -53,19 +54,19 @@ Result<std::unique_ptr<CsvReplay>> CsvReplay::FromStream(std::unique_ptr<std::is
                                                          telemetry::QuarantineSink* quarantine) {
   auto reader = CsvReader::Open(std::move(stream), options.separator);
   if (!reader) return std::unexpected(reader.error().Where(name));
-  std::unique_ptr<CsvReplay> replay(
-      new CsvReplay(std::move(*reader), name, std::max<size_t>(options.block_rows, 1), quarantine));
+  std::unique_ptr<CsvReplay> replay(new CsvReplay(std::move(*reader), name, options, quarantine));
   if (Status mapped = replay->Map(thing, options); !mapped)
     return std::unexpected(mapped.error().Where(name));
   return replay;
 }
 
-CsvReplay::CsvReplay(CsvReader reader, std::string name, size_t block_rows,
+CsvReplay::CsvReplay(CsvReader reader, std::string name, const ReplayOptions& options,
                      telemetry::QuarantineSink* quarantine)
     : reader_(std::move(reader)),
       name_(std::move(name)),
-      block_rows_(block_rows),
+      block_rows_(std::max<size_t>(options.block_rows, 1)),
       quarantine_(quarantine),
+      texts_(options.texts),
       decimal_comma_(reader_.separator() != ',') {}
 
 Status CsvReplay::FindTime(const std::string& wanted) {
@@ -159,10 +160,11 @@ double CsvReplay::Value(const Column& column, std::string_view cell, Time at) {
     ++report_.missing;
     return kNothing;
   }
+  if (column.type == things::ValueType::kString) return TextValue(column, cell, at);
   const auto number = ParseCell(cell, decimal_comma_);
   const bool boolean = column.type == things::ValueType::kBoolean;
   if (number && !(boolean && *number != 0 && *number != 1) &&
-      !(column.type == things::ValueType::kInteger && *number != std::floor(*number)))
+      !(column.type == things::ValueType::kInteger && !telemetry::IsExactInteger(*number)))
     return *number;
   if (boolean && !number) {
     const std::string word = Lower(cell);
@@ -172,9 +174,18 @@ double CsvReplay::Value(const Column& column, std::string_view cell, Time at) {
   ++report_.refused;
   Quarantine(at, column.path, "type", cell,
              number ? fmt::format("{} where {} is {}", *number, column.path,
-                                  boolean ? "a boolean" : "a whole number")
+                                  boolean ? "a boolean" : "a whole number between -2^53 and 2^53")
                     : number.error().message);
   return kNothing;
+}
+
+double CsvReplay::TextValue(const Column& column, std::string_view cell, Time at) {
+  const Result<double> code = texts_ != nullptr ? texts_->Intern(column.id, cell)
+                                                : FailedPrecondition("texts are not taken here");
+  if (code) return *code;
+  ++report_.refused;
+  Quarantine(at, column.path, telemetry::TextRule(code.error()), cell, code.error().message);
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 void CsvReplay::Take(const std::vector<std::string_view>& cells) {

@@ -22,6 +22,7 @@ struct ReplayOptions {
   std::vector<std::string>
       exclude;  // Columns that are labels, not measurements: given out beside the samples.
   size_t block_rows = 4096;  // A block's rows; as many are held back to put rows in order.
+  telemetry::SampleSink* texts = nullptr;  // Keeps the texts; without it they are refused.
 };
 
 struct ReplayBlock {
@@ -76,13 +77,14 @@ class CsvReplay {
     std::vector<double> values;  // By columns_, then by labels_; NaN: none.
   };
 
-  CsvReplay(CsvReader reader, std::string name, size_t block_rows,
+  CsvReplay(CsvReader reader, std::string name, const ReplayOptions& options,
             telemetry::QuarantineSink* quarantine);
   Status Map(const things::Thing& thing, const ReplayOptions& options);
   Status FindTime(const std::string& wanted);
   void Fill();
   void Take(const std::vector<std::string_view>& cells);
   double Value(const Column& column, std::string_view cell, Time at);
+  double TextValue(const Column& column, std::string_view cell, Time at);
   void TornRow(std::string_view why);
   void Quarantine(Time at, const std::string& point, std::string_view rule, std::string_view value,
                   std::string message);
@@ -91,6 +93,7 @@ class CsvReplay {
   std::string name_;
   size_t block_rows_;
   telemetry::QuarantineSink* quarantine_;
+  telemetry::SampleSink* texts_;
   size_t time_column_ = 0;
   bool decimal_comma_ = false;
   std::vector<Column> columns_;

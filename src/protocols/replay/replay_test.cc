@@ -115,7 +115,8 @@ TEST(ReplayTest, CellsThatAreNoNumbersGoToQuarantine) {
   ASSERT_EQ(kept.entries.size(), 4U);
   EXPECT_EQ(kept.entries[0].point, "pump-7/flow");
   EXPECT_EQ(kept.entries[0].message, "line 2: no number: \"high\"");
-  EXPECT_EQ(kept.entries[2].message, "line 3: 1.5 where pump-7/count is a whole number");
+  EXPECT_EQ(kept.entries[2].message,
+            "line 3: 1.5 where pump-7/count is a whole number between -2^53 and 2^53");
 }
 
 TEST(ReplayTest, RowsComeOutInTheOrderOfTime) {
@@ -213,6 +214,32 @@ TEST(CsvThingTest, ReplaysTheSkabRecordings) {
   EXPECT_EQ(report.samples, 8 * report.rows);
   EXPECT_EQ(report.torn_rows + report.refused + report.late_rows, 0U);
   EXPECT_GT(anomalies, 100);
+}
+
+TEST(ReplayTest, TextsAreReadAsTheyStand) {
+  class TextKeeper final : public telemetry::SampleSink {
+   public:
+    void Write(telemetry::Batch, std::function<void(const Status&)>) override {}
+    Result<double> Intern(PointId, std::string_view text) override {
+      if (text.size() > 10) return InvalidArgument("a long text");
+      texts.emplace_back(text);
+      return static_cast<double>(texts.size());
+    }
+    std::vector<std::string> texts;
+  } keeper;
+  Kept kept;
+  auto thing = Pump({"state", "flow"});
+  thing.properties[0].point.type = things::ValueType::kString;
+  auto replay = Replay(
+      "time;state;flow\n1700000000;\"Pause; \"\"x\"\"\";1\n1700000001;;2\n"
+      "1700000002;far too long;3\n",
+      thing, {.texts = &keeper}, &kept);
+  ASSERT_TRUE(replay.has_value()) << replay.error().ToString();
+  EXPECT_EQ((*replay)->Next().batch.value, (std::vector<double>{1, 1, 2, 3}));
+  EXPECT_EQ(keeper.texts, std::vector<std::string>{"Pause; \"x\""});
+  EXPECT_EQ((*replay)->report().missing, 1U);
+  ASSERT_EQ(kept.entries.size(), 1U);
+  EXPECT_EQ(kept.entries[0].rule, "text");
 }
 
 }  // namespace

@@ -11,19 +11,25 @@ namespace {
 
 constexpr size_t kFrameRows = 1 << 16;  // Of one frame, unless a single record has more.
 
-bool Follows(const telemetry::Batch& batch, const telemetry::Batch& next) {
-  return batch.origin.epoch == next.origin.epoch &&
-         batch.first_sequence + batch.size() == next.first_sequence &&
-         batch.size() + next.size() <= kFrameRows;
-}
-
 }  // namespace
 
+// A record's texts have a bound; those of a frame have the same.
+bool BlockMaker::Follows(const telemetry::Batch& next) const {
+  if (joined_.origin.epoch != next.origin.epoch ||
+      joined_.first_sequence + joined_.size() != next.first_sequence ||
+      joined_.size() + next.size() > kFrameRows)
+    return false;
+  constexpr size_t kHalf = telemetry::kFrameTextBytesMax / 2;
+  return texts_ == nullptr || (texts_->RowsWithin(joined_.value, kHalf) == joined_.size() &&
+                               texts_->RowsWithin(next.value, kHalf) == next.size());
+}
+
 void BlockMaker::Put(OutBlock& block, const std::vector<std::string>& paths) {
-  for (size_t begin = 0; begin < joined_.size(); begin += telemetry::kFrameRowsMax) {
+  for (size_t begin = 0; begin < joined_.size();) {
     const size_t end = std::min(joined_.size(), begin + telemetry::kFrameRowsMax);
-    encoder_.Encode(joined_, begin, end, paths,
-                    {edge_, joined_.origin.epoch, joined_.first_sequence + begin}, block.bytes);
+    begin =
+        encoder_.Encode(joined_, begin, end, paths,
+                        {edge_, joined_.origin.epoch, joined_.first_sequence + begin}, block.bytes);
   }
   block.rows += joined_.size();
   joined_.Clear();
@@ -70,7 +76,7 @@ Result<OutBlock> BlockMaker::Make(Backlog::Range range, const BlockLimits& limit
       return false;
     }
     NoteLost(index, *batch, block);
-    if (!joined_.empty() && Follows(joined_, *batch)) {
+    if (!joined_.empty() && Follows(*batch)) {
       joined_.Append(*batch);
       return true;
     }

@@ -11,6 +11,7 @@
 #include "protocols/uplink/backlog.h"
 #include "storage/durable_log.h"
 #include "telemetry/frame.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols::uplink {
 
@@ -32,7 +33,10 @@ struct BlockLimits {
 class BlockMaker {
  public:
   // `edge`: this node's name at the hub.
-  BlockMaker(storage::DurableLog& log, std::string edge) : log_(log), edge_(std::move(edge)) {}
+  BlockMaker(storage::DurableLog& log, std::string edge, const telemetry::Texts* texts = nullptr)
+      : log_(log), edge_(std::move(edge)), texts_(texts) {
+    encoder_.TakeTexts(texts);
+  }
 
   // Records [range.from, range.to) or as many of them as fit. Rows of other nodes are left out: an
   // edge forwards what it measured. A damaged record is passed over; its rows will be a gap at the
@@ -42,10 +46,12 @@ class BlockMaker {
 
  private:
   void NoteLost(uint64_t index, const telemetry::Batch& batch, OutBlock& block);
+  bool Follows(const telemetry::Batch& next) const;  // What is joined.
   void Put(OutBlock& block, const std::vector<std::string>& paths);
 
   storage::DurableLog& log_;
   const std::string edge_;
+  const telemetry::Texts* const texts_;
   telemetry::FrameEncoder encoder_;
   telemetry::Batch joined_;
   // Behind the last record read: what should come next.

@@ -27,6 +27,7 @@ struct ReceiverMetrics {
   Metric& blocks = Counter("penstock_hub_blocks_total", "Blocks of edges taken.");
   Metric& bytes = Counter("penstock_hub_bytes_total", "Bytes of blocks, as they came.");
   Metric& refused = Counter("penstock_hub_blocks_refused_total", "Blocks that cannot be read.");
+  Metric& texts = Counter("penstock_hub_texts_refused_total", "Texts of edges not kept here.");
   Metric& resumed = Counter("penstock_hub_blocks_resumed_total", "Blocks joined after a cut.");
 };
 ReceiverMetrics& Counts() {
@@ -268,6 +269,26 @@ Result<std::vector<PointId>> Receiver::IdsOf(const std::string& edge,
   return result;
 }
 
+// A text that this hub cannot keep loses nobody its row: that has the text's code, which the edge
+// knows, and says that it is uncertain.
+void Receiver::TakeTexts(const std::string& edge, telemetry::Frame& frame) {
+  std::vector<double> refused;
+  for (const auto& [text, row] : frame.texts) {
+    const auto code = sink_.Intern(frame.batch.point[row], text);
+    if (code) continue;
+    Counts().texts.Add();
+    refused.push_back(frame.batch.value[row]);
+    LogSometimes(LogLevel::kWarn, "hub-texts",
+                 fmt::format("hub: a text of {} is not kept: {}", edge, code.error().ToString()));
+  }
+  if (refused.empty()) return;
+  std::sort(refused.begin(), refused.end());
+  for (const uint32_t row : frame.text_rows)
+    if (telemetry::IsGood(frame.batch.quality[row]) &&
+        std::binary_search(refused.begin(), refused.end(), frame.batch.value[row]))
+      frame.batch.quality[row] = telemetry::kUncertain;
+}
+
 Status Receiver::Decode(const std::string& edge, ByteView bytes, Block& block) {
   auto decoder = decoders_->Take();
   size_t rows = 0;
@@ -290,6 +311,7 @@ Status Receiver::Decode(const std::string& edge, ByteView bytes, Block& block) {
     auto ids = IdsOf(edge, frame.paths);
     if (!ids) return std::unexpected(ids.error());
     for (PointId& point : frame.batch.point) point = (*ids)[point.value];
+    TakeTexts(edge, frame);
     block.ranges.push_back({frame.first, frame.first + frame.batch.size()});
     frame.batch.origin = {edge, frame.epoch, frame.first};
     block.batches.push_back(std::move(frame.batch));

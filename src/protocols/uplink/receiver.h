@@ -87,6 +87,7 @@ class Receiver {
   void Apply(const std::string& edge, ByteView block, Answer answer);
   void Work(const std::stop_token& stop);
   Status Decode(const std::string& edge, ByteView bytes, Block& block);
+  void TakeTexts(const std::string& edge, telemetry::Frame& frame);
   Result<std::vector<PointId>> IdsOf(const std::string& edge,
                                      const std::vector<std::string_view>& paths);
 

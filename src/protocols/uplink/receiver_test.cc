@@ -4,6 +4,7 @@
 
 #include "protocols/uplink/edge_things.h"
 #include "storage/temporary_folder.h"
+#include "telemetry/texts.h"
 
 namespace penstock::protocols::uplink {
 namespace {
@@ -174,6 +175,52 @@ TEST(EdgeThingsTest, WritesOnlyWhatChangedAndRefusesEachByName) {
   EXPECT_EQ(first.refused[0].thing, "urn:x:../Evil");
   EXPECT_EQ(things.Take("edge-7", body).value().changed, 0U);
   EXPECT_FALSE(things.Take("../x", body));
+}
+
+TEST(ReceiverTextTest, TextsOfAnEdgeBecomeTextsHere) {
+  storage::TemporaryFolder folder;
+  const auto edge_texts = telemetry::Texts::Open(folder / "edge").value();
+  const auto hub_texts = telemetry::Texts::Open(folder / "hub", {.texts_of_point = 1}).value();
+  class TextHub final : public telemetry::SampleSink {
+   public:
+    explicit TextHub(telemetry::Texts& texts) : texts_(texts) {}
+    void Write(Batch batch, std::function<void(const Status&)> on_durable) override {
+      batches.push_back(std::move(batch));
+      on_durable({});
+    }
+    Result<double> Intern(PointId point, std::string_view text) override {
+      return texts_.Intern(point, text);
+    }
+    std::vector<Batch> batches;
+
+   private:
+    telemetry::Texts& texts_;
+  } sink(*hub_texts);
+  const auto records = std::move(storage::Records::Open(":memory:").value());
+  const auto origins = std::move(telemetry::Origins::Open(*records).value());
+  const auto ids = things::PointIdsInMemory();
+  Receiver receiver(sink, *origins, *ids, {.threads = 0});
+
+  Batch batch;
+  for (const char* text : {"running", "stopped", "running"})
+    batch.Add(PointId{0}, FromMicros(static_cast<int64_t>(batch.size())), Time(),
+              edge_texts->Intern(PointId{0}, text).value());
+  batch.Add(PointId{1}, FromMicros(9), Time(), 4.5);
+  telemetry::FrameEncoder encoder;
+  encoder.TakeTexts(edge_texts.get());
+  Bytes bytes;
+  encoder.Encode(batch, 0, 4, {"pump-7/state", "pump-7/flow"}, {"edge-7", 5, 0}, bytes);
+  bool durable = false;
+  receiver.Take("edge-7", "a", 0, bytes.size(), std::string(AsText(bytes)), false,
+                [&](const Result<Json>& answer) { durable = answer.has_value(); });
+  EXPECT_TRUE(durable);
+  ASSERT_EQ(sink.batches.size(), 1U);
+  EXPECT_EQ(sink.batches[0].value, batch.value);
+  EXPECT_EQ(hub_texts->Find(batch.value[0]), "running");
+  EXPECT_FALSE(hub_texts->Find(batch.value[1])) << "beyond the bound of this hub";
+  EXPECT_EQ(sink.batches[0].quality,
+            (std::vector<telemetry::Quality>{telemetry::kGood, telemetry::kUncertain,
+                                             telemetry::kGood, telemetry::kGood}));
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ Uplink::Uplink(UplinkOptions options, Parts parts, Credentials credentials)
       credentials_(std::move(credentials)),
       backlog_(parts_.log.Cursor(kCursor).value_or(0)),
       random_(SeedOfChance()),
-      live_blocks_(parts_.log, credentials_.edge),
-      backfill_blocks_(parts_.log, credentials_.edge) {
+      live_blocks_(parts_.log, credentials_.edge, parts_.texts),
+      backfill_blocks_(parts_.log, credentials_.edge, parts_.texts) {
   Use(credentials_);
 }
 

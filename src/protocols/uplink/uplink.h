@@ -53,6 +53,7 @@ class Uplink {
     storage::Records& records;  // Names of points that are no longer described.
     const Clock& real_clock;
     std::function<uint64_t()> next_sequence;  // Of the node's own rows.
+    const telemetry::Texts* texts = nullptr;
   };
   // kNotFound when the edge has not enrolled.
   static Result<std::unique_ptr<Uplink>> Open(UplinkOptions options, Parts parts);
