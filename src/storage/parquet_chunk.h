@@ -15,8 +15,7 @@
 
 #include "base/bytes.h"
 #include "storage/parquet_format.h"
-
-struct ZSTD_CCtx_s;
+#include "storage/parquet_scratch.h"
 
 namespace penstock::storage {
 
@@ -30,39 +29,26 @@ struct ParquetChunkMeta {
       high;  // Smallest and largest value, as Parquet's plain bytes.
 };
 
-// What encoding needs and every chunk of a file can share.
-class ParquetScratch {
- public:
-  explicit ParquetScratch(int zstd_level);
-  ~ParquetScratch();
-  ParquetScratch(const ParquetScratch&) = delete;
-  ParquetScratch& operator=(const ParquetScratch&) = delete;
-  // Appends to `out`; false (and nothing appended) when that would not be
-  // smaller.
-  bool Compress(ByteView plain, Bytes& out);
-
-  std::vector<uint64_t> distinct;  // The dictionary of numbers.
-  std::vector<uint32_t> index;     // Each row's place in it.
-  std::vector<uint32_t> slots;     // Hash table: place + 1, 0 for free.
-  Bytes plain;
-
- private:
-  ZSTD_CCtx_s* context_;
-  const int level_;
-};
-
 class ParquetChunk {
  public:
   explicit ParquetChunk(const ParquetColumn& column) : column_(column) {}
+
+  // Room for so many rows: growing step by step would cost twice the memory's first touch.
+  void Reserve(size_t rows) {
+    if (column_.kind != ParquetKind::kText) numbers_.reserve(rows);
+  }
 
   void AddNumbers(const void* values, size_t rows);
   // The same text for all rows; null: none.
   void AddText(const std::string_view* text, size_t rows);
   size_t texts() const { return texts_.size(); }
-  // Appends the encoded chunk to `out` and forgets the values.
-  ParquetChunkMeta Encode(size_t page_rows, ParquetScratch& scratch, Bytes& out);
+  // Appends the encoded chunk to `out` and forgets the values. `dense`: as ParquetOptions has it.
+  ParquetChunkMeta Encode(size_t page_rows, bool dense, ParquetScratch& scratch, Bytes& out);
 
  private:
+  // The page by which a layout is chosen: the middle one.
+  template <typename T>
+  std::span<const T> Sample(const std::vector<T>& rows) const;
   bool IsRegular() const;
   bool BuildDictionary(ParquetScratch& scratch) const;
   static void SortDictionary(ParquetScratch& scratch);
@@ -71,12 +57,14 @@ class ParquetChunk {
   void EncodePlainly(ParquetScratch& scratch, Bytes& out, ParquetChunkMeta& meta);
   void PutDictionary(ByteView plain, size_t values, ParquetScratch& scratch, Bytes& out,
                      ParquetChunkMeta& meta);
-  void PutPage(ByteView levels, ByteView body, size_t rows, size_t nulls, ParquetScratch& scratch,
+  // Of scratch.plain, or scratch.pressed.
+  void PutPage(ByteView levels, size_t rows, size_t nulls, bool pressed, ParquetScratch& scratch,
                Bytes& out, ParquetChunkMeta& meta);
   void SetBounds(std::span<const uint64_t> values, ParquetChunkMeta& meta) const;
 
   const ParquetColumn& column_;
   size_t page_rows_ = 0;
+  bool dense_ = false;
   std::vector<uint64_t> numbers_;  // Doubles by their bits.
   struct TextRun {
     uint32_t rows;

@@ -139,6 +139,34 @@ void EncodeDelta(std::span<const int64_t> values, Bytes& out) {
   }
 }
 
+void EncodeDeltaWhole(std::span<const int64_t> values, Bytes& out) {
+  const size_t count = values.empty() ? 0 : values.size() - 1;
+  const size_t block = std::max<size_t>((count + kDeltaBlock - 1) / kDeltaBlock, 1) * kDeltaBlock;
+  wire::PutVarint(out, block);
+  wire::PutVarint(out, 1);
+  wire::PutVarint(out, values.size());
+  wire::PutVarint(out, wire::ZigZag(values.empty() ? 0 : values[0]));
+  if (count == 0) return;
+  const auto delta = [&](size_t i) {
+    return static_cast<uint64_t>(values[i + 1]) - static_cast<uint64_t>(values[i]);
+  };
+  int64_t low = INT64_MAX;
+  for (size_t i = 0; i < count; ++i) low = std::min(low, static_cast<int64_t>(delta(i)));
+  uint64_t all = 0;
+  for (size_t i = 0; i < count; ++i) all |= delta(i) - static_cast<uint64_t>(low);
+  const size_t bytes = static_cast<size_t>(BitWidth(all) + 7) / 8;
+  wire::PutVarint(out, wire::ZigZag(low));
+  out.push_back(static_cast<uint8_t>(bytes * 8));
+  const size_t begin = out.size();
+  out.resize(begin + block * bytes + 8);
+  uint8_t* to = out.data() + begin;
+  for (size_t i = 0; i < count; ++i, to += bytes) {
+    const uint64_t value = delta(i) - static_cast<uint64_t>(low);
+    std::memcpy(to, &value, 8);
+  }
+  out.resize(begin + block * bytes);
+}
+
 void EncodeSplit(std::span<const uint64_t> doubles, Bytes& out) {
   const size_t begin = out.size(), count = doubles.size();
   out.resize(begin + count * 8);
@@ -196,10 +224,15 @@ void HybridView::Decode(size_t from, size_t to, uint32_t* out) const {
 }
 
 Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
+  constexpr uint64_t kBlockMax = 1 << 24, kMinisMax = 1 << 12;
   uint64_t block = 0, minis = 0, count = 0, first = 0;
   if (!TakeVarint(bytes, block) || !TakeVarint(bytes, minis) || !TakeVarint(bytes, count) ||
-      !TakeVarint(bytes, first) || block != kDeltaBlock || minis != kMiniBlocks || count != rows)
-    return DataLoss("deltas of another shape");
+      !TakeVarint(bytes, first) || count != rows)
+    return DataLoss("deltas cut short");
+  if (block == 0 || block > kBlockMax || minis == 0 || minis > kMinisMax ||
+      block % (minis * kMiniBlock) != 0)
+    return DataLoss("deltas in {} blocks of {}", minis, block);
+  const size_t mini_rows = block / minis;
   out.resize(rows);
   if (rows == 0) return {};
   const auto unzigzag = [](uint64_t raw) { return (raw >> 1) ^ (~(raw & 1) + 1); };
@@ -207,15 +240,15 @@ Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
   out[0] = static_cast<int64_t>(value);
   for (size_t at = 1; at < rows;) {
     uint64_t low = 0;
-    if (!TakeVarint(bytes, low) || bytes.size() < kMiniBlocks) return DataLoss("deltas cut short");
+    if (!TakeVarint(bytes, low) || bytes.size() < minis) return DataLoss("deltas cut short");
     low = unzigzag(low);
-    const ByteView widths = bytes.first(kMiniBlocks);
-    bytes = bytes.subspan(kMiniBlocks);
-    for (size_t mini = 0; mini < kMiniBlocks && at < rows; ++mini) {
+    const ByteView widths = bytes.first(minis);
+    bytes = bytes.subspan(minis);
+    for (size_t mini = 0; mini < minis && at < rows; ++mini) {
       const int width = widths[mini];
-      const size_t size = kMiniBlock / 8 * static_cast<size_t>(width);
+      const size_t size = mini_rows / 8 * static_cast<size_t>(width);
       if (width > 64 || size > bytes.size()) return DataLoss("deltas cut short");
-      const size_t some = std::min(kMiniBlock, rows - at);
+      const size_t some = std::min(mini_rows, rows - at);
       const uint8_t* const end = bytes.data() + bytes.size();
       for (size_t i = 0; i < some; ++i) {
         const uint64_t delta =

@@ -21,7 +21,11 @@ int BitWidth(uint64_t value);
 
 // Indexes of a dictionary, without the leading byte of their width.
 void EncodeHybrid(std::span<const uint32_t> values, int bit_width, Bytes& out);
+// Differences in blocks of 128, each as narrow as its own values allow.
 void EncodeDelta(std::span<const int64_t> values, Bytes& out);
+// The same in one block of whole bytes: longer, but what repeats in the values repeats in the
+// bytes, at the same distance, so that zstd finds it.
+void EncodeDeltaWhole(std::span<const int64_t> values, Bytes& out);
 void EncodeSplit(std::span<const uint64_t> doubles,
                  Bytes& out);  // By their bits.
 
@@ -49,7 +53,7 @@ class HybridView {
   const uint8_t* end_ = nullptr;
 };
 
-// All `rows` values. kDataLoss when the bytes do not hold them.
+// All `rows` values, of blocks of any shape. kDataLoss when the bytes do not hold them.
 Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out);
 
 }  // namespace penstock::storage

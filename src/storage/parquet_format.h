@@ -21,6 +21,7 @@ struct ParquetColumn {
   ParquetKind kind;
   bool optional = false;  // May be null: text columns only.
   bool unique = false;    // Seldom the same value twice: a dictionary is not tried.
+  bool aside = false;     // Queries seldom read it: larger pages.
 };
 
 // Our files begin their created_by with this; others are DuckDB's to read.

@@ -17,11 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ParquetColumn kRowColumns[] = {
-    {"point", ParquetKind::kText},       {"time", ParquetKind::kTime},
-    {"ingest_time", ParquetKind::kTime}, {"value", ParquetKind::kDouble},
-    {"quality", ParquetKind::kUint32},   {"sequence", ParquetKind::kInt64, false, true},
-    {"text", ParquetKind::kText, true}};
+constexpr ParquetColumn kRowColumns[] = {{"point", ParquetKind::kText},
+                                         {"time", ParquetKind::kTime},
+                                         {"ingest_time", ParquetKind::kTime, false, false, true},
+                                         {"value", ParquetKind::kDouble},
+                                         {"quality", ParquetKind::kUint32},
+                                         {"sequence", ParquetKind::kInt64, false, true, true},
+                                         {"text", ParquetKind::kText, true, false, true}};
 
 // A file without its name, which tells the sequences and is known at the end
 // only; and what must be synced then. `relative` is a name in the same folder.
@@ -119,7 +121,9 @@ Status ParquetHistory::WriteFile(RowSource& rows, HistoryFile& file, HistoryRoll
   file.rows = 0;
   file.first_sequence = UINT64_MAX;
   file.last_sequence = 0;
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kRowColumns));
+  // What is merged stays; what is fresh is asked for most, and soon merged.
+  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kRowColumns,
+                                                            {.dense = file.level > 0}));
   std::string text_path;  // The point whose rows come, and how its texts are found.
   TextOf text_of;
   while (true) {

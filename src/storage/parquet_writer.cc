@@ -142,6 +142,8 @@ Status ParquetWriter::Put(ByteView bytes) {
 
 Status ParquetWriter::Add(std::string_view point, std::span<const void* const> data, size_t rows) {
   CHECK(data.size() + 1 == schema_.size());
+  if (rows_ == 0)
+    for (ParquetChunk& column : columns_) column.Reserve(options_.group_rows);
   for (size_t at = 0; at < rows;) {
     const bool many_points = columns_[0].texts() >= options_.group_points;
     if (group_rows_ == options_.group_rows || (many_points && at == 0)) TRY(WriteGroup());
@@ -175,7 +177,7 @@ Status ParquetWriter::WriteGroup() {
   const size_t page_rows = options_.page_rows * (long_points ? kPagesOfLongPoint : 1);
   for (ParquetChunk& column : columns_) {
     encoded.clear();
-    ParquetChunkMeta meta = column.Encode(page_rows, scratch_, encoded);
+    ParquetChunkMeta meta = column.Encode(page_rows, options_.dense, scratch_, encoded);
     meta.offset = offset_;
     TRY(Put(encoded));
     group.chunks.push_back(std::move(meta));

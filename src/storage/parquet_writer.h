@@ -24,6 +24,7 @@ struct ParquetOptions {
                                // they are looked up.
   size_t page_rows = 1 << 14;
   int zstd_level = 1;
+  bool dense = false;  // Less bytes for slowly moving doubles, which are slower to read then.
 };
 
 class ParquetWriter {
