@@ -173,16 +173,28 @@ class Duck::Lease {
   duckdb_connection connection_;
 };
 
-Duck::Duck() : handles_(std::make_unique<Handles>()) {}
+Duck::Duck(Options options) : options_(std::move(options)) {}
 Duck::~Duck() = default;
 
 Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
+  return std::unique_ptr<Duck>(new Duck(options));
+}
+
+Status Duck::Ready() {
+  const std::lock_guard lock(opening_);
+  if (handles_ == nullptr) {
+    ASSIGN_OR_RETURN(handles_, OpenHandles());
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Duck::Handles>> Duck::OpenHandles() {
   duckdb_config config = nullptr;
   CHECK(duckdb_create_config(&config) == DuckDBSuccess);
   const std::pair<const char*, std::string> settings[] = {
-      {"memory_limit", fmt::format("{}MB", options.memory_limit_mb)},
-      {"threads", std::to_string(options.threads)},
-      {"temp_directory", options.temporary_folder},
+      {"memory_limit", fmt::format("{}MB", options_.memory_limit_mb)},
+      {"threads", std::to_string(options_.threads)},
+      {"temp_directory", options_.temporary_folder},
       {"autoinstall_known_extensions", "false"},
       {"autoload_known_extensions", "false"},
       {"allocator_flush_threshold", "8MB"},  // Give memory back after each piece of work.
@@ -195,9 +207,9 @@ Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
       return InvalidArgument("duckdb refuses {} = {}", name, value);
     }
   }
-  std::unique_ptr<Duck> duck(new Duck);
+  auto handles = std::make_unique<Handles>();
   char* reason = nullptr;
-  const duckdb_state opened = duckdb_open_ext(nullptr, &duck->handles_->database, config, &reason);
+  const duckdb_state opened = duckdb_open_ext(nullptr, &handles->database, config, &reason);
   duckdb_destroy_config(&config);
   if (opened != DuckDBSuccess) {
     auto error = DuckError(reason, "open");
@@ -206,26 +218,27 @@ Result<std::unique_ptr<Duck>> Duck::Open(const Options& options) {
   }
   for (size_t i = 0; i < kConnections; ++i) {
     duckdb_connection connection = nullptr;
-    if (duckdb_connect(duck->handles_->database, &connection) != DuckDBSuccess)
+    if (duckdb_connect(handles->database, &connection) != DuckDBSuccess)
       return Unavailable("duckdb: cannot connect");
-    duck->handles_->idle.push_back(connection);
+    handles->idle.push_back(connection);
   }
   duckdb_table_function rows = duckdb_create_table_function();
   duckdb_logical_type number = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
   duckdb_table_function_set_name(rows, kRowsFunction);
   duckdb_table_function_add_parameter(rows, number);
-  duckdb_table_function_set_extra_info(rows, duck.get(), nullptr);
+  duckdb_table_function_set_extra_info(rows, this, nullptr);
   duckdb_table_function_set_bind(rows, &Feed::Bind);
   duckdb_table_function_set_init(rows, [](duckdb_init_info) {});
   duckdb_table_function_set_function(rows, &Feed::Produce);
-  const duckdb_state registered =
-      duckdb_register_table_function(duck->handles_->idle.front(), rows);
+  const duckdb_state registered = duckdb_register_table_function(handles->idle.front(), rows);
   duckdb_destroy_logical_type(&number);
   duckdb_destroy_table_function(&rows);
   if (registered != DuckDBSuccess) return Internal("duckdb: cannot register {}", kRowsFunction);
-  TRY(duck->Run(
-      "SET GLOBAL parquet_metadata_cache = true"));  // Our files never change once written.
-  return duck;
+  // Our files never change once written.
+  if (duckdb_query(handles->idle.front(), "SET GLOBAL parquet_metadata_cache = true", nullptr) !=
+      DuckDBSuccess)
+    return Internal("duckdb: cannot keep what it knows of files");
+  return handles;
 }
 
 const void* Duck::Chunk::Data(size_t column) const {
@@ -260,6 +273,7 @@ Duck::Cursor::Cursor(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Duck::Cursor::~Cursor() = default;
 
 Result<std::unique_ptr<Duck::Cursor>> Duck::Ask(const std::string& sql) {
+  TRY(Ready());
   auto state = std::make_unique<Cursor::State>(*this);
   state->sql = sql;
   if (duckdb_prepare(state->lease.get(), sql.c_str(), &state->statement) != DuckDBSuccess)
@@ -295,6 +309,7 @@ Status Duck::Query(const std::string& sql, const std::function<bool(const Chunk&
 }
 
 Status Duck::Run(const std::string& sql) {
+  TRY(Ready());
   const Lease lease(*this);
   Answer answer;
   if (duckdb_query(lease.get(), sql.c_str(), &answer.result) != DuckDBSuccess)

@@ -2,6 +2,9 @@
 // chunk, within a limit of memory. The database itself is in memory and empty; what lasts are the
 // Parquet files.
 //
+// It opens with the first question: its code and tables cost some 30 MB, and a history of our own
+// files asks nothing.
+//
 // Thread rule: any thread; at most four questions at a time, further ones wait.
 #pragma once
 
@@ -93,8 +96,13 @@ class Duck {
   struct Feed;
   class Lease;
 
-  Duck();
-  std::unique_ptr<Handles> handles_;
+  explicit Duck(Options options);
+  Status Ready();
+  Result<std::unique_ptr<Handles>> OpenHandles();
+
+  const Options options_;
+  std::mutex opening_;
+  std::unique_ptr<Handles> handles_;  // Null before the first question.
   std::mutex mutex_;
   std::condition_variable free_;
   std::map<int64_t, Feed*> feeds_;  // Files being written, by the number that the statement names.

@@ -19,6 +19,22 @@ void Reorder(std::vector<T>& column, const std::vector<uint32_t>& order) {
 
 }  // namespace
 
+void TailBlock::Put(size_t row, std::span<const Time> ingest, uint64_t sequence) {
+  for (size_t i = 0; i < ingest.size(); ++i, ++row) {
+    const Stretch own{ToMicros(ingest[i]), sequence + i - row};
+    if (by_row_ == nullptr && (stretches_used_ == 0 || stretches_[stretches_used_ - 1] != own)) {
+      if (stretches_used_ < kByRow)
+        stretches_[stretches_used_++] = own;
+      else
+        by_row_ = std::make_unique_for_overwrite<ByRow>();
+    }
+    stretch_[row] = by_row_ == nullptr ? static_cast<uint8_t>(stretches_used_ - 1) : kByRow;
+    if (by_row_ == nullptr) continue;
+    by_row_->ingest_time[row] = own.ingest;
+    by_row_->sequence[row] = sequence + i;
+  }
+}
+
 void TailRows::Clear() {
   time.clear();
   ingest_time.clear();
@@ -68,10 +84,10 @@ void TailSnapshot::Collect(PointId point, Time from, Time to, TailRows& out) con
         if (block.point[i] != point.value || block.time[i] < first || block.time[i] >= end)
           continue;
         out.time.push_back(block.time[i]);
-        out.ingest_time.push_back(block.ingest_time[i]);
+        out.ingest_time.push_back(block.ingest_time(i));
         out.value.push_back(block.value[i]);
         out.quality.push_back(block.quality[i]);
-        out.sequence.push_back(block.sequence[i]);
+        out.sequence.push_back(block.sequence(i));
       }
     }
     left -= some;
@@ -99,10 +115,10 @@ void TailByPoint::Take(size_t point, TailRows& out) const {
       column[i] = from(*tail_.blocks[order[i] / TailBlock::kRows], order[i] % TailBlock::kRows);
   };
   gather(out.time, [](const TailBlock& b, size_t i) { return b.time[i]; });
-  gather(out.ingest_time, [](const TailBlock& b, size_t i) { return b.ingest_time[i]; });
+  gather(out.ingest_time, [](const TailBlock& b, size_t i) { return b.ingest_time(i); });
   gather(out.value, [](const TailBlock& b, size_t i) { return b.value[i]; });
   gather(out.quality, [](const TailBlock& b, size_t i) { return b.quality[i]; });
-  gather(out.sequence, [](const TailBlock& b, size_t i) { return b.sequence[i]; });
+  gather(out.sequence, [](const TailBlock& b, size_t i) { return b.sequence(i); });
   out.Sort();
 }
 
@@ -118,10 +134,9 @@ void HistoryTail::Append(const HistoryColumns& columns, size_t skip) {
     const size_t some = std::min(size - at, TailBlock::kRows - to);
     std::memcpy(&block.point[to], &columns.point[at], some * sizeof(uint32_t));
     std::memcpy(&block.time[to], &columns.source_time[at], some * sizeof(int64_t));
-    std::memcpy(&block.ingest_time[to], &columns.ingest_time[at], some * sizeof(int64_t));
     std::memcpy(&block.value[to], &columns.value[at], some * sizeof(double));
     std::memcpy(&block.quality[to], &columns.quality[at], some * sizeof(uint32_t));
-    for (size_t i = 0; i < some; ++i) block.sequence[to + i] = columns.first_sequence + at + i;
+    block.Put(to, columns.ingest_time.subspan(at, some), columns.first_sequence + at);
     rows_ += some;
     at += some;
   }

@@ -20,13 +20,41 @@
 namespace penstock::storage {
 
 // A block of rows, allocated once and never moved.
+//
+// Rows that came together have one ingest time and numbers in sequence, so these two are kept by
+// stretch; in a block of more stretches than a byte can number, from there on by row.
 struct TailBlock {
   static constexpr size_t kRows = 1 << 14;
   std::array<uint32_t, kRows> point;
-  std::array<int64_t, kRows> time, ingest_time;
+  std::array<int64_t, kRows> time;
   std::array<double, kRows> value;
   std::array<uint32_t, kRows> quality;
-  std::array<uint64_t, kRows> sequence;
+
+  int64_t ingest_time(size_t row) const {
+    return stretch_[row] == kByRow ? by_row_->ingest_time[row] : stretches_[stretch_[row]].ingest;
+  }
+  uint64_t sequence(size_t row) const {
+    return stretch_[row] == kByRow ? by_row_->sequence[row]
+                                   : stretches_[stretch_[row]].sequence + row;
+  }
+  // Rows [row, row + ingest.size()), behind all that were put; numbered from `sequence` on.
+  void Put(size_t row, std::span<const Time> ingest, uint64_t sequence);
+
+ private:
+  static constexpr uint8_t kByRow = 255;
+  struct Stretch {
+    int64_t ingest;
+    uint64_t sequence;  // Of row 0, if it were of the stretch.
+    bool operator==(const Stretch&) const = default;
+  };
+  struct ByRow {
+    std::array<int64_t, kRows> ingest_time;
+    std::array<uint64_t, kRows> sequence;
+  };
+  std::array<uint8_t, kRows> stretch_;
+  std::array<Stretch, kByRow> stretches_;
+  size_t stretches_used_ = 0;  // The writer's alone.
+  std::unique_ptr<ByRow> by_row_;
 };
 
 // Rows of one point, sorted by time, of equal times in the order of arrival.

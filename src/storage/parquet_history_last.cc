@@ -37,14 +37,14 @@ Result<std::vector<LastRow>> ParquetHistory::Last(std::span<const std::string> p
       const size_t at = by_id[id] - 1;
       LastRow& last = lasts[at];
       const Time time = FromMicros(block.time[row]);
-      if (known[at] && std::pair(time, block.sequence[row]) < std::pair(last.time, last.sequence))
+      if (known[at] && std::pair(time, block.sequence(row)) < std::pair(last.time, last.sequence))
         return;
       known[at] = true;
       last.time = time;
-      last.ingest_time = FromMicros(block.ingest_time[row]);
+      last.ingest_time = FromMicros(block.ingest_time(row));
       last.value = block.value[row];
       last.quality = block.quality[row];
-      last.sequence = block.sequence[row];
+      last.sequence = block.sequence(row);
     });
   }
   std::vector<LastRow> found;
