@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -19,17 +20,17 @@
 
 namespace penstock::storage {
 
-struct HistoryOptions {
 class FileArchive;  // storage/blobs_archive.h
 
+struct HistoryOptions {
   uint64_t memory_limit_mb = 96;  // For DuckDB.
   int threads = 1;
   Duration flush_every = std::chrono::seconds(60);  // Real time between Parquet files.
   size_t tail_rows_max = 2'000'000;                 // Earlier flush when the tail grows beyond.
   size_t merge_files = 16;          // So many small files of a day become a larger one.
   bool merge_in_background = true;  // False: Flush merges before it returns.
-};
   FileArchive* archive = nullptr;   // Where files may go to (EvictArchived). Outlives the history.
+};
 
 // Equal-length columns, as telemetry::Batch has them.
 struct HistoryColumns {
@@ -76,16 +77,16 @@ struct HistoryRetention {
   Time raw{}, minutes{}, hours{};  // Of the samples, of the 1 min and of the 1 h rollups.
   std::map<std::string, Time, std::less<>> raw_of_product;  // Instead of `raw`, where given.
   uint64_t max_bytes = UINT64_MAX;  // Then the oldest days of samples go too; the newest stays.
-};
   // Rows with sequences in [not_counted_from, not_counted_to) are not in HistoryDeletion::of_point.
   uint64_t not_counted_from = 0, not_counted_to = 0;
+};
 struct HistoryDeletion {
   std::string product, level;  // "raw", "1m" or "1h".
   uint64_t rows = 0;
   Time first, last;  // Times of the rows that went.
-};
   // Of "raw": rows by path. "": of a file that could not be read any more.
   std::map<std::string, uint64_t, std::less<>> of_point;
+};
 
 // A file of a product as anyone may read it; stays on disk while `keep` lives.
 struct HistoryFileView {
@@ -93,8 +94,8 @@ struct HistoryFileView {
   uint64_t rows = 0, bytes = 0;
   Time first, last;
   std::shared_ptr<const void> keep;
-};
   bool archived = false;  // Nothing is at `path`: Local brings it.
+};
 
 // Everything a product holds at one moment; no row is in two files.
 struct ProductRows {
@@ -169,7 +170,6 @@ class History {
   // The same with what is in memory, which is written to `tail_file` in the files' layout (a file
   // there is replaced; the caller removes it). 80 ms for 250,000 rows in memory.
   virtual Result<ProductRows> RowsOf(std::string_view, const std::string&) { return ProductRows(); }
-  virtual std::vector<ProductSize> Products() { return {}; }  // By name.
   // The same file where it can be read: an archived one is brought into the archive's cache, where
   // it stays while `keep` lives. kUnavailable when the archive is away, kResourceExhausted when
   // those held at once are more than the cache may have.
@@ -182,6 +182,7 @@ class History {
   virtual Result<Evicted> EvictArchived(Time /*before*/, uint64_t /*max_bytes*/) {
     return Evicted();
   }
+  virtual std::vector<ProductSize> Products() { return {}; }  // By name.
   // A copy of all files (hard links where possible) and a manifest in the empty `folder`; synced.
   virtual Status CopyTo(const std::string&) { return {}; }
   // A point of text: its values are codes of texts, and files carry the text beside the code. Other
@@ -189,14 +190,14 @@ class History {
   using TextOf = std::function<std::optional<std::string_view>(double code)>;
   virtual void NameText(PointId) {}
   virtual void SetTexts(TextOf) {}
-  // Rows now in memory and in files; bytes of the files.
   // Every text that stands in a file, some of them several times: for a node that lost its table.
   virtual Status VisitTexts(const std::function<void(std::string_view text)>&) { return {}; }
+  // Rows now in memory and in files; bytes of the files.
   struct Size {
     uint64_t tail_rows = 0, file_rows = 0, file_bytes = 0, files = 0;
+    uint64_t archived_files = 0, archived_bytes = 0;  // Of these, in the archive alone.
   };
   virtual Size size() const = 0;
 };
 
-    uint64_t archived_files = 0, archived_bytes = 0;  // Of these, in the archive alone.
 }  // namespace penstock::storage

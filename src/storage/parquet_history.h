@@ -56,9 +56,9 @@ class ParquetHistory final : public History {
   Result<std::vector<HistoryDeletion>> RetainBy(const HistoryRetention& rules) override;
   std::vector<HistoryFileView> Files(std::string_view product) override;
   Result<ProductRows> RowsOf(std::string_view product, const std::string& tail_file) override;
-  std::vector<ProductSize> Products() override;
   Result<HistoryFileView> Local(const HistoryFileView& file) override;
   Result<Evicted> EvictArchived(Time before, uint64_t max_bytes) override;
+  std::vector<ProductSize> Products() override;
   Status CopyTo(const std::string& folder) override;
   Size size() const override;
 
@@ -90,11 +90,11 @@ class ParquetHistory final : public History {
     uint32_t quality;
     uint64_t sequence;
   };
-  struct TailPoint {
   struct SequenceSpan {
     uint64_t from = 0, to = 0;  // [from, to)
     bool Has(uint64_t sequence) const { return sequence >= from && sequence < to; }
   };
+  struct TailPoint {
     uint32_t entry, id;  // In points_; PointId.value.
     const std::string *path, *product;
   };
@@ -140,9 +140,9 @@ class ParquetHistory final : public History {
   Status ScanForeign(const StoredFile& file, const std::string& path,
                      std::span<const TimeSpan> spans, const VisitRows& visit);
   void ForgetOpened(const std::string& path);
-  Result<ParquetFilePointer> OpenFile(const std::string& path,
   Result<ParquetFilePointer> OpenArchived(const StoredFile& file);
   Result<ParquetFilePointer> OpenRows(const StoredFile& file);  // Of samples, wherever it is.
+  Result<ParquetFilePointer> OpenFile(const std::string& path,
                                       std::span<const ParquetColumn> schema);
 
   // parquet_history_trend.cc
@@ -208,8 +208,8 @@ class ParquetHistory final : public History {
   // went since RetainBy.
   std::vector<std::pair<std::string, std::string>> to_condense_;  // Product and day.
   std::vector<HistoryDeletion> condensed_;
-  std::string manifest_stamp_;  // Read-only: which manifest was read last.
   SequenceSpan not_counted_;    // As RetainBy was told.
+  std::string manifest_stamp_;  // Read-only: which manifest was read last.
 
   HistoryIndex index_;
   // Footers of files, the least lately used forgotten first.
@@ -243,9 +243,9 @@ class ParquetHistory final : public History {
 inline constexpr std::string_view kUnnamedProduct = "unnamed";
 // kInvalidArgument unless from < to.
 Status CheckHistoryRange(Time from, Time to);
-// The columns of a file of samples.
 // As anyone may see it; `keep` is not set.
 HistoryFileView ViewOf(const StoredFile& file);
+// The columns of a file of samples.
 std::span<const ParquetColumn> RowColumns();
 
 }  // namespace penstock::storage
