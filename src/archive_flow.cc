@@ -20,8 +20,11 @@ Result<std::unique_ptr<ArchiveFlow>> ArchiveFlow::Open(const Settings& settings,
 ArchiveFlow::ArchiveFlow(const Settings& settings, std::unique_ptr<storage::Blobs> blobs,
                          const Clock& clock)
     : settings_(settings.cluster),
+      history_bytes_max_(settings.history_bytes_max),
+      clock_(clock),
       blobs_(std::move(blobs)),
-      archive_(*blobs_, settings.data + "/history", settings.site, clock) {}
+      archive_(*blobs_, settings.data + "/history", settings.site, clock,
+               settings.cluster.blobs_cache_bytes) {}
 
 ArchiveFlow::~ArchiveFlow() { Stop(); }
 
@@ -42,7 +45,8 @@ void ArchiveFlow::Run(const std::stop_token& stop) {
   std::unique_lock lock(mutex);
   while (!wake.wait_for(lock, stop, settings_.blobs_every, [] { return false; }) &&
          !stop.stop_requested()) {
-    const Status pushed = PushOnce();
+    Status pushed = PushOnce();
+    if (pushed) pushed = EvictOnce();
     if (pushed || stop.stop_requested()) continue;
     Counter("penstock_archive_failures_total", "Copies of the history that did not end well.")
         .Add();
@@ -64,6 +68,21 @@ Status ArchiveFlow::PushOnce() {
     LogInfo("archive: {} files, {} bytes copied; {} removed", report->files, report->bytes,
             report->removed);
   if (report->files > 0 && on_copied_) on_copied_(*report);
+  return {};
+}
+
+// What is old goes; where the disk fills up, more of it, before retention would delete it.
+Status ArchiveFlow::EvictOnce() {
+  if (history_ == nullptr || settings_.blobs_keep_local <= Duration(0)) return {};
+  ASSIGN_OR_RETURN(const auto evicted,
+                   history_->EvictArchived(clock_.Now() - settings_.blobs_keep_local,
+                                           history_bytes_max_ / 10 * 9));
+  const auto size = history_->size();
+  Gauge("penstock_history_archived_bytes", "Bytes of history that are in the archive alone.")
+      .Set(static_cast<int64_t>(size.archived_bytes));
+  if (evicted.files > 0)
+    LogInfo("archive: {} files, {} bytes left this disk; {} are in the archive alone",
+            evicted.files, evicted.bytes, size.archived_files);
   return {};
 }
 

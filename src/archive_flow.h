@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/site.h"
 #include "storage/blobs_archive.h"
+#include "storage/history.h"
 
 namespace penstock {
 
@@ -22,6 +23,8 @@ class ArchiveFlow {
   void OnCopied(std::function<void(const storage::BlobArchive::Report&)> call) {
     on_copied_ = std::move(call);
   }
+  // Whose copied files leave this disk, when site.yaml says so; before Start, outlives Stop.
+  void EvictFrom(storage::History& history) { history_ = &history; }
   void Start();
   void Stop();  // Ends a copy in the middle; the next life goes on.
 
@@ -31,11 +34,15 @@ class ArchiveFlow {
   ArchiveFlow(const Settings& settings, std::unique_ptr<storage::Blobs> blobs, const Clock& clock);
   void Run(const std::stop_token& stop);
   Status PushOnce();
+  Status EvictOnce();
 
   const ClusterSettings settings_;
+  const uint64_t history_bytes_max_;
+  const Clock& clock_;
   std::unique_ptr<storage::Blobs> blobs_;
   storage::BlobArchive archive_;
   std::function<void(const storage::BlobArchive::Report&)> on_copied_;
+  storage::History* history_ = nullptr;
   bool loaded_ = false;
   std::jthread thread_;
 };

@@ -210,11 +210,15 @@ Result<storage::SqlTable> Products::TableOf(const DataProduct& product, ReadPerm
                                             std::vector<std::shared_ptr<const void>>& keep) {
   ASSIGN_OR_RETURN(const auto rows, Files(product.name));
   std::vector<std::string> files;
-  const auto add = [&](const storage::HistoryFileView& file) {
-    if (file.last >= from && file.first < to) files.push_back(file.path);
+  const auto add = [&](const storage::HistoryFileView& file) -> Status {
+    if (file.last < from || file.first >= to) return {};
+    ASSIGN_OR_RETURN(const auto local, parts_.history.Local(file));
+    files.push_back(local.path);
+    if (local.keep != file.keep) keep.push_back(local.keep);
+    return {};
   };
-  for (const auto& file : rows->files) add(file);
-  if (rows->tail) add(*rows->tail);
+  for (const auto& file : rows->files) TRY(add(file));
+  if (rows->tail) TRY(add(*rows->tail));
   keep.push_back(rows);
   return TableOf(product, permission, std::move(files));
 }

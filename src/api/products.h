@@ -69,6 +69,10 @@ class Products {
 
   // At most a second old.
   Result<std::shared_ptr<const ProductFiles>> Files(const std::string& name);
+  // The file where it can be read; an archived one is brought here (History::Local).
+  Result<storage::HistoryFileView> Local(const storage::HistoryFileView& file) const {
+    return parts_.history.Local(file);
+  }
   // A tail that was listed before; kNotFound when it is older than two minutes.
   Result<std::shared_ptr<const ProductFiles>> Tail(const std::string& name,
                                                    const std::string& tail_name);

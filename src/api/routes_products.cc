@@ -211,7 +211,11 @@ Result<FoundFile> FindFile(Products& products, const DataProduct& product, const
   }
   ASSIGN_OR_RETURN(const auto files, products.Files(product.name));
   for (const auto& file : files->files)
-    if (file.day == day && NameOfFile(file.path) == name) return FoundFile{file, files};
+    if (file.day == day && NameOfFile(file.path) == name) {
+      if (!file.archived) return FoundFile{file, files};
+      ASSIGN_OR_RETURN(const auto local, products.Local(file));
+      return FoundFile{local, local.keep};
+    }
   auto error =
       NotFound("no such file of {}: {}/{}", product.name, day.substr(0, 20), name.substr(0, 100));
   error.error().Fix("list the files again: small ones become larger ones, old ones are deleted");

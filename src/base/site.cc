@@ -1,5 +1,6 @@
 #include "base/site.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -99,6 +100,28 @@ Result<uint64_t> ParseBandwidth(const std::string& text) {
   return static_cast<uint64_t>(number * factor);
 }
 
+// keep: {low: 1d, normal: 30d, high: 90d}
+Status ReadKeep(const Json& keep, UplinkSettings* out) {
+  TRY(CheckKeys(keep, {"low", "normal", "high"}, "/uplink/keep"));
+  Duration before{0};
+  for (const auto& [key, place] : {std::pair("low", &out->keep_low),
+                                   {"normal", &out->keep_normal},
+                                   {"high", &out->keep_high}}) {
+    TRY(ReadDurationAt(keep, key, "/uplink/keep", place));
+    const std::string pointer = fmt::format("/uplink/keep/{}", key);
+    if (keep.contains(key) && *place < std::chrono::minutes(1))
+      return Bad(pointer, "is shorter than a minute", fmt::format("{}: 1d, or leave it out", key));
+    if (keep.contains(key) && *place < before)
+      return Bad(pointer, "goes before a lower class does",
+                 "keep: {low: 1d, normal: 30d, high: 90d}");
+    before = std::max(before, *place);
+  }
+  if (!out->evict)
+    return Bad("/uplink/keep", "gives samples up, which `when-full: refuse` rules out",
+               "when-full: evict, or no keep");
+  return {};
+}
+
 Status ReadUplink(const Json& document, UplinkSettings* out) {
   const std::string hub = StringOr(document, "hub", "none");
   if (hub != "none") {
@@ -109,7 +132,7 @@ Status ReadUplink(const Json& document, UplinkSettings* out) {
   }
   if (!document.contains("uplink")) return {};
   const Json& uplink = document["uplink"];
-  TRY(CheckKeys(uplink, {"bandwidth", "backfill-share", "when-full"}, "/uplink"));
+  TRY(CheckKeys(uplink, {"bandwidth", "backfill-share", "when-full", "keep"}, "/uplink"));
   if (uplink.contains("bandwidth")) {
     ASSIGN_OR_RETURN(const std::string text, GetString(uplink, "bandwidth", "/uplink"));
     ASSIGN_OR_RETURN(out->bits_per_second, ParseBandwidth(text));
@@ -124,7 +147,7 @@ Status ReadUplink(const Json& document, UplinkSettings* out) {
     return Bad("/uplink/when-full", fmt::format("\"{}\" is no policy", full),
                "evict (the oldest, told to the hub) or refuse (new samples)");
   out->evict = full == "evict";
-  return {};
+  return uplink.contains("keep") ? ReadKeep(uplink["keep"], out) : Status();
 }
 
 // records: postgresql://...
@@ -135,10 +158,10 @@ Status ReadRecords(const Json& document, ClusterSettings* out) {
              "postgresql://USER@HOST/DATABASE, or leave it out for the data folder");
 }
 
-// blobs: s3://... or {to: s3://..., every: 5min, days: closed}
+// blobs: s3://... or {to: s3://..., every: 5min, days: closed, keep-local: 30d, cache_mib: 1024}
 Status ReadBlobs(const Json& blobs, ClusterSettings* out) {
   const bool brief = blobs.is_string();
-  if (!brief) TRY(CheckKeys(blobs, {"to", "every", "days"}, "/blobs"));
+  if (!brief) TRY(CheckKeys(blobs, {"to", "every", "days", "keep-local", "cache_mib"}, "/blobs"));
   out->blobs = brief ? blobs.get<std::string>() : StringOr(blobs, "to", "");
   if (!out->blobs.starts_with("s3://") && !out->blobs.starts_with("file:/"))
     return Bad("/blobs", fmt::format("\"{}\" is no blob store", out->blobs.substr(0, 80)),
@@ -150,6 +173,15 @@ Status ReadBlobs(const Json& blobs, ClusterSettings* out) {
   if (days != "all" && days != "closed")
     return Bad("/blobs/days", fmt::format("\"{}\" is not all or closed", days), "days: closed");
   out->blobs_closed_days = days == "closed";
+  if (brief) return {};
+  TRY(ReadDurationAt(blobs, "keep-local", "/blobs", &out->blobs_keep_local));
+  if (blobs.contains("keep-local") && out->blobs_keep_local < std::chrono::days(1))
+    return Bad("/blobs/keep-local", "is shorter than a day, and files are of a day",
+               "keep-local: 30d, or leave it out to keep all here");
+  TRY(ReadBytesAt(blobs, "cache_mib", "/blobs", &out->blobs_cache_bytes));
+  if (blobs.contains("cache_mib") && !blobs.contains("keep-local"))
+    return Bad("/blobs/cache_mib", "says how much comes back, and without keep-local nothing goes",
+               "keep-local: 30d");
   return {};
 }
 
@@ -241,11 +273,14 @@ Result<Settings> SettingsFromJson(const Json& document) {
   TRY(ReadUplink(document, &settings.uplink));
   if (document.contains("retain")) {
     const Json& retain = document["retain"];
-    TRY(CheckKeys(retain, {"raw", "rollup-1m", "rollup-1h", "decisions"}, "/retain"));
+    TRY(CheckKeys(retain, {"raw", "rollup-1m", "rollup-1h", "decisions", "log"}, "/retain"));
     TRY(ReadDurationAt(retain, "raw", "/retain", &settings.retain_raw));
     TRY(ReadDurationAt(retain, "rollup-1m", "/retain", &settings.retain_minutes));
     TRY(ReadDurationAt(retain, "rollup-1h", "/retain", &settings.retain_hours));
     TRY(ReadDurationAt(retain, "decisions", "/retain", &settings.retain_decisions));
+    TRY(ReadDurationAt(retain, "log", "/retain", &settings.retain_log));
+    if (retain.contains("log") && settings.retain_log < std::chrono::minutes(1))
+      return Bad("/retain/log", "is shorter than a minute", "log: 1d, or leave it out");
   }
   TRY(ReadCluster(document, &settings.cluster));
   if (settings.cluster.stream_role == "edge" && !settings.uplink.hub.empty())

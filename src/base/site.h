@@ -34,6 +34,8 @@ struct UplinkSettings {
   uint64_t bits_per_second = 0;  // 0: no bound.
   double backfill_share = 0.7;   // Of the bandwidth, for what an outage left behind.
   bool evict = true;             // A full log gives up its oldest records, or takes no more.
+  // What the hub has not by then is given up though there is room; 0: never.
+  Duration keep_low{0}, keep_normal{0}, keep_high{0};
 };
 
 // What a node uses of a cluster; all empty: one machine.
@@ -42,9 +44,11 @@ struct ClusterSettings {
   std::string blobs;    // "s3://BUCKET[/PREFIX]@HOST[:PORT]" or "file:/FOLDER": the history's copy.
   Duration blobs_every = std::chrono::minutes(5);  // Between copies.
   bool blobs_closed_days = false;                  // Only of days that are over.
-  std::string stream;                              // "nats://HOST[:PORT][,HOST...]"
-  std::string stream_role;  // "edge": sends its samples; "hub": takes partitions.
-  std::string stream_as;    // This node's name there; the site's last part when not given.
+  Duration blobs_keep_local{0};                    // Copied files older than this go here; 0: none.
+  uint64_t blobs_cache_bytes = 1ULL << 30;  // Of files that were brought back for a question.
+  std::string stream;                       // "nats://HOST[:PORT][,HOST...]"
+  std::string stream_role;                  // "edge": sends its samples; "hub": takes partitions.
+  std::string stream_as;  // This node's name there; the site's last part when not given.
   uint32_t stream_partitions = 16, stream_replicas = 3;
 };
 
@@ -61,6 +65,7 @@ struct Settings {
   Duration retain_minutes = std::chrono::days(730);  // Rollups of 1 min; not less than raw.
   Duration retain_hours = std::chrono::days(3650);   // Rollups of 1 h.
   Duration retain_decisions = std::chrono::days(730);
+  Duration retain_log{0};  // Of what everybody has read in the durable log; 0: until it is full.
   uint64_t log_bytes_max = 1ULL << 30;
   uint64_t history_bytes_max = 20ULL << 30;
   std::vector<NotifyRoute> notify;

@@ -57,5 +57,34 @@ TEST(SiteTest, OpensToTheWorldWithTls) {
   EXPECT_EQ(Read("uplink: {backfill-share: 1}").error().pointer, "/uplink/backfill-share");
 }
 
+TEST(SiteTest, SaysHowLongTheLogAndTheCopiesHereStay) {
+  const Settings settings =
+      Read("hub: https://hub.acme.example:8443\nretain: {log: 7d}\n"
+           "uplink: {keep: {low: 1d, high: 90d}}\n"
+           "blobs: {to: \"file:/srv/copy\", keep-local: 30d, cache_mib: 64}\n")
+          .value();
+  EXPECT_EQ(settings.retain_log, std::chrono::days(7));
+  EXPECT_EQ(settings.uplink.keep_low, std::chrono::days(1));
+  EXPECT_EQ(settings.uplink.keep_normal, Duration(0));
+  EXPECT_EQ(settings.uplink.keep_high, std::chrono::days(90));
+  EXPECT_EQ(settings.cluster.blobs_keep_local, std::chrono::days(30));
+  EXPECT_EQ(settings.cluster.blobs_cache_bytes, 64U << 20);
+  for (const auto& [text, pointer] :
+       {std::pair("retain: {log: 10s}", "/retain/log"),
+        {"retain: {log: soon}", "/retain/log"},
+        {"uplink: {keep: {low: 1s}}", "/uplink/keep/low"},
+        {"uplink: {keep: {low: 2d, normal: 1d}}", "/uplink/keep/normal"},
+        {"uplink: {keep: {lowest: 2d}}", "/uplink/keep/lowest"},
+        {"uplink: {when-full: refuse, keep: {low: 2d}}", "/uplink/keep"},
+        {"blobs: {to: \"file:/srv/copy\", keep-local: 1h}", "/blobs/keep-local"},
+        {"blobs: {to: \"file:/srv/copy\", cache_mib: 64}", "/blobs/cache_mib"},
+        {"blobs: {to: \"file:/srv/copy\", keep-local: 2d, cache_mib: 1}", "/blobs/cache_mib"}}) {
+    const auto read = Read(text);
+    ASSERT_FALSE(read) << text;
+    EXPECT_EQ(read.error().pointer, pointer) << text;
+    EXPECT_FALSE(read.error().fix.empty()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace penstock
