@@ -237,7 +237,7 @@ size_t FrameEncoder::Buffers::FindTexts(const Batch& batch, size_t begin, size_t
   place_of.clear();
   text_rows.clear();
   text_bytes = 0;
-  if (known_texts == nullptr) return end;
+  if (known_texts == nullptr || known_texts->size() == 0) return end;
   for (size_t i = begin; i < end; ++i) {
     if (!MayBeText(batch.value[i])) [[likely]]
       continue;

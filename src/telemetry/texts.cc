@@ -126,7 +126,7 @@ Status Texts::Load() {
   if (!content && content.error().code != Code::kNotFound) return std::unexpected(content.error());
   const std::string_view magic(kTextsMagic, sizeof kTextsMagic);
   // Also the first writing, which a crash cut short.
-  if (!content || magic.starts_with(*content)) {
+  if (!content || (content->size() < magic.size() && magic.starts_with(*content))) {
     TRY(WriteFileAtomically(file_, magic));
     content = std::string(magic);
     complete_ = false;

@@ -132,17 +132,18 @@ TEST_F(LineProtocolTest, RandomNumbersAreReadAsStrtodReadsThem) {
 }
 
 TEST_F(LineProtocolTest, WholeNumbersKnowTheirRange) {
-  EXPECT_EQ(Parse("pump-7 count=9223372036854775807i").batch.value.at(0), 9223372036854775807.0);
-  EXPECT_EQ(Parse("pump-7 count=-9223372036854775808i").batch.value.at(0), -9223372036854775808.0);
-  EXPECT_EQ(Parse("pump-7 count=18446744073709551615u").batch.value.at(0), 18446744073709551615.0);
+  EXPECT_EQ(Parse("pump-7 flow=9223372036854775807i").batch.value.at(0), 9223372036854775807.0);
+  EXPECT_EQ(Parse("pump-7 flow=-9223372036854775808i").batch.value.at(0), -9223372036854775808.0);
+  EXPECT_EQ(Parse("pump-7 flow=18446744073709551615u").batch.value.at(0), 18446744073709551615.0);
   for (const char* text : {"9223372036854775808i", "-9223372036854775809i", "18446744073709551616u",
                            "-1u", "1ii", "i"})
-    EXPECT_EQ(Parse(std::string("pump-7 count=") + text).good, 0U) << text;
+    EXPECT_EQ(Parse(std::string("pump-7 flow=") + text).good, 0U) << text;
 }
 
 TEST_F(LineProtocolTest, TypesMustFit) {
   EXPECT_EQ(Error("pump-7 flow=t"), "1:13 type a boolean where pump-7/flow is a number");
-  EXPECT_EQ(Error("pump-7 count=1.5"), "1:14 type a number where pump-7/count is a whole number");
+  EXPECT_EQ(Error("pump-7 count=1.5"),
+            "1:14 type a number where pump-7/count is a whole number between -2^53 and 2^53");
   EXPECT_EQ(Error("pump-7 running=2"), "1:16 type a number where pump-7/running is a boolean");
   EXPECT_EQ(Error("pump-7 flow=\"high\""), "1:13 type a text where pump-7/flow is a number");
   EXPECT_EQ(Error("pump-7 wave=1"), "1:13 type a number where pump-7/wave is a waveform");

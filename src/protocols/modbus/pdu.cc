@@ -29,13 +29,13 @@ uint16_t RegisterCount(const things::ModbusForm& form) {
   switch (form.type) {
     case Type::kString:
       return form.quantity;
-    case Type::kInt64:
-    case Type::kUint64:
     case Type::kInt32:
     case Type::kUint32:
     case Type::kFloat32:
       return 2;
     case Type::kFloat64:
+    case Type::kInt64:
+    case Type::kUint64:
       return 4;
     case Type::kBoolean:
     case Type::kInt16:
