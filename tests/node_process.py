@@ -4,6 +4,7 @@ Everything on loopback and on ports that the system chooses. No fixed sleeps: ev
 """
 
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -36,10 +37,24 @@ def now_us():
     return time.time_ns() // 1000
 
 
+# Below the ports that the system gives to outgoing connections; each of pytest's workers has its own, so that nobody
+# takes a port between its choice and its use.
+PORTS_FROM, PORTS_EACH = 12_000, 2_000
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.cycle(range(PORTS_FROM + _worker * PORTS_EACH, PORTS_FROM + (_worker + 1) * PORTS_EACH))
+for _ in range(os.getpid() % PORTS_EACH):  # Two runs of the tests at a time seldom meet.
+    next(_ports)
+
+
 def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    for port in itertools.islice(_ports, PORTS_EACH):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError(f"no free port of this worker's {PORTS_EACH}")
 
 
 def run(*arguments, timeout=60, **options):
