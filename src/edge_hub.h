@@ -52,6 +52,8 @@ class EdgeHub {
   protocols::mqtt::MqttAuthorizer& mqtt_authorizer();
   std::string certificate_file() const { return tls_ ? tls_->certificate_file() : ""; }
   const api::HubServices& services() const { return services_; }
+  // How the node stands to its stream, shown beside the uplink; before the routes are made.
+  void ShowStream(std::function<Json()> stream) { services_.stream = std::move(stream); }
   void SetPort(uint16_t http_port) { port_ = http_port; }
 
  private:

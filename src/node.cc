@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "api/app.h"
@@ -35,6 +37,8 @@
 #include "storage/epoch.h"
 #include "stream_flow.h"
 #include "telemetry/last_known.h"
+#include "telemetry/ledger_forward.h"
+#include "telemetry/retention_clock.h"
 #include "things/point_ids.h"
 #include "value_flow.h"
 
@@ -43,6 +47,8 @@ namespace {
 
 constexpr auto kHousekeeping = std::chrono::milliseconds(500);
 constexpr auto kLongLook = std::chrono::milliseconds(5);
+// Of the log: how far the hub has this node's rows, over the uplink and over a stream.
+constexpr const char *kHubCursor = "hub", *kStreamCursor = "stream";
 
 // Held while the node lives.
 class FolderLock {
@@ -65,8 +71,23 @@ class FolderLock {
   int fd_;
 };
 
-storage::HistoryOptions HistoryOptionsOf(const Settings&) {
+// When a file of the folder was last written; nothing for an empty one.
+std::optional<Time> NewestChange(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::optional<Time> newest;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const auto written = std::chrono::file_clock::to_sys(entry.last_write_time(error));
+    if (error) continue;
+    const Time time = std::chrono::time_point_cast<Duration>(written);
+    newest = std::max(newest.value_or(time), time);
+  }
+  return newest;
+}
+
+storage::HistoryOptions HistoryOptionsOf(ArchiveFlow* archive) {
   storage::HistoryOptions options;
+  if (archive != nullptr) options.archive = &archive->archive();
   options.memory_limit_mb = 96;
   options.threads = 1;
   return options;
@@ -101,8 +122,10 @@ struct Node::Parts {
   std::unique_ptr<things::PointIds> point_ids;
   std::unique_ptr<things::Directory> directory;
   std::unique_ptr<SiteWatch> site_watch;
+  std::unique_ptr<telemetry::BelievedClock> log_clock;
+  std::unique_ptr<telemetry::ForwardBook> forward;  // Without a hub null. Outlives the log.
   std::unique_ptr<storage::DurableLog> log;
-  std::unique_ptr<ArchiveFlow> archive;  // Outlives the history, which may ask it for files.
+  std::unique_ptr<ArchiveFlow> archive;     // Outlives the history, which may ask it for files.
   std::unique_ptr<telemetry::Texts> texts;  // Outlives the history, which asks it.
   std::unique_ptr<storage::History> history;
   storage::Epoch epoch;
@@ -142,6 +165,9 @@ struct Node::Parts {
   bool stopped = false;
 
   Status OpenStores(const std::string& models_folder);
+  Status OpenLog();
+  Status OpenForward();
+  void BookForwarded();
   Status LearnTexts();
   Status OpenDecisions();
   Status StartPipeline();
@@ -169,14 +195,13 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
     else
       LogInfo("{}", finding.error.ToString());
   }
-  storage::LogOptions log_options;
-  log_options.max_bytes = settings.log_bytes_max;
-  ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", log_options));
+  TRY(OpenLog());
   ASSIGN_OR_RETURN(archive, ArchiveFlow::Open(settings, *clock));
-  ASSIGN_OR_RETURN(history,
-                   storage::History::Open(settings.data + "/history", HistoryOptionsOf(settings)));
+  ASSIGN_OR_RETURN(
+      history, storage::History::Open(settings.data + "/history", HistoryOptionsOf(archive.get())));
   ASSIGN_OR_RETURN(texts, telemetry::Texts::Open(settings.data + "/texts"));
   TRY(LearnTexts());
+  if (archive) archive->EvictFrom(*history);
   ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
   ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
   ASSIGN_OR_RETURN(contracts, ContractFlow::Open(settings.folder, *records, *clock, *quarantine,
@@ -211,6 +236,53 @@ Status Node::Parts::LearnTexts() {
   return texts->Sync();
 }
 
+// By age goes what a clock that jumped does not make old.
+Status Node::Parts::OpenLog() {
+  log_clock = std::make_unique<telemetry::BelievedClock>(real_clock);
+  if (const auto written = NewestChange(settings.data + "/log")) log_clock->Remember(*written);
+  storage::LogOptions options;
+  options.max_bytes = settings.log_bytes_max;
+  options.clock = log_clock.get();
+  const auto seconds = [](Duration duration) {
+    return std::chrono::duration_cast<std::chrono::seconds>(duration);
+  };
+  using storage::LogPriority;
+  options.max_age = seconds(settings.retain_log);
+  for (const auto& [priority, keep] : {std::pair(LogPriority::kLow, settings.uplink.keep_low),
+                                       {LogPriority::kNormal, settings.uplink.keep_normal},
+                                       {LogPriority::kHigh, settings.uplink.keep_high}})
+    options.keep_unread[static_cast<size_t>(priority)] = seconds(keep);
+  options.on_evict = [this](uint64_t index, LogPriority priority, ByteView record) {
+    if (forward) forward->GaveUp(index, priority, record);
+  };
+  ASSIGN_OR_RETURN(log, storage::DurableLog::Open(settings.data + "/log", options));
+  return {};
+}
+
+// Which rows are a hub's by now. Cursors of a way that site.yaml has no more would hold up the log.
+Status Node::Parts::OpenForward() {
+  const bool to_hub = !settings.uplink.hub.empty(),
+             to_stream = settings.cluster.stream_role == "edge";
+  if (!to_hub) TRY(log->DropCursor(kHubCursor));
+  if (!to_stream) TRY(log->DropCursor(kStreamCursor));
+  if (!to_hub && !to_stream) return telemetry::ForwardBook::Close(*log, *ledger);
+  ASSIGN_OR_RETURN(forward, telemetry::ForwardBook::Open(*log, *ledger, *pipeline,
+                                                         to_hub ? kHubCursor : kStreamCursor,
+                                                         to_hub && settings.uplink.evict));
+  pipeline->BeforeCursor([this] { return forward->Keep(); });
+  return {};
+}
+
+void Node::Parts::BookForwarded() {
+  if (!forward) return;
+  const auto begin = std::chrono::steady_clock::now();
+  for (Result<bool> more = true; more && *more;) {
+    more = forward->Advance();
+    if (!more) LogSometimes(LogLevel::kWarn, "forward", "ledger: " + more.error().ToString());
+    if (std::chrono::steady_clock::now() - begin > kHousekeeping) return;
+  }
+}
+
 Status Node::Parts::OpenDecisions() {
   live = std::make_unique<telemetry::LiveValues>();
   features = std::make_unique<telemetry::FeatureEngine>(*clock);
@@ -237,6 +309,10 @@ Status Node::Parts::StartPipeline() {
   options.ledger = ledger.get();
   options.texts = texts.get();
   options.retention = [this](Time now) { return products->RetentionAt(now); };
+  options.id_of = [this](const std::string& path) {
+    const auto id = point_ids->IdOf(path);
+    return id ? std::optional(*id) : std::nullopt;
+  };
   options.on_deleted = [this](const std::vector<storage::HistoryDeletion>& gone) {
     if (const auto told = products->Deleted(gone); !told)
       LogWarn("what retention deleted is not written down: {}", told.error().ToString());
@@ -260,6 +336,8 @@ Status Node::Parts::StartPipeline() {
   ASSIGN_OR_RETURN(stream, StreamFlow::Open({settings, real_clock, *records, *point_ids, *log,
                                              *pipeline, epoch.value, edge_hub->services().receiver,
                                              edge_hub->services().origins}));
+  TRY(OpenForward());
+  if (stream) edge_hub->ShowStream([this] { return stream->ToJson(); });
   contracts->Attach(*pipeline);
   products->Attach(*pipeline);
   ASSIGN_OR_RETURN(lineage, LineageFlow::Open(*records, {settings, *clock, *directory, *ledger,
@@ -422,6 +500,7 @@ void Node::Parts::Housekeep() {
     if (changed) Reload();
   }
   edge_hub->Housekeep();
+  BookForwarded();
 }
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -470,6 +549,7 @@ void Node::Stop() {
   if (p.http) p.http->Stop();
   p.edge_hub->Stop();
   if (p.stream) p.stream->Stop();
+  p.BookForwarded();
   p.pipeline->Stop();
   p.lineage->Finish();
   if (p.archive) p.archive->Stop();

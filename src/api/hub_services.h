@@ -25,6 +25,7 @@ struct HubServices {
   std::function<void()> reload;
   // The node as an edge.
   protocols::uplink::Uplink* uplink = nullptr;
+  std::function<Json()> stream;  // The node on a stream, as edge or hub; unset without one.
 };
 
 }  // namespace penstock::api

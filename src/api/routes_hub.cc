@@ -393,6 +393,10 @@ void AddHubRoutes(Router& router, const Services& s, const HubServices& hub) {
     TakeFrames(s, request, respond);
   };
   router.Add(std::move(frames));
+  if (hub.stream)
+    router.Add({"GET", "/api/v1/stream", Role::kViewer,
+                "How this node stands to the stream: what is confirmed, or which partitions it has",
+                [&hub](const Request&) -> Result<Response> { return JsonResponse(hub.stream()); }});
   if (hub.uplink != nullptr)
     router.Add({"GET", "/api/v1/uplink", Role::kViewer, "How far the hub has this edge's samples",
                 [&hub](const Request&) -> Result<Response> {

@@ -16,6 +16,7 @@ Json CountsJson(const LedgerCounts& counts) {
   Json json = {{"stored", counts.stored()}, {"gap", counts.gap()}};
   for (const telemetry::LedgerField& field : telemetry::LedgerFields())
     json[std::string(field.name)] = counts.*field.field;
+  json["quarantined"] = counts.kept_apart();
   return json;
 }
 
@@ -102,6 +103,7 @@ Json WholeJson(const Services& services) {
   json["points"] = known;
   json["points_with_gap"] = with_gap;
   json["lost"] = points->total().lost;
+  json["released"] = points->total().released;
   return json;
 }
 

@@ -63,6 +63,36 @@ void CheckLedger(const Json& ledger, Findings& findings) {
                "the log cannot be written: look at the disk and the node's log");
 }
 
+// An edge: whether the hub answers, and what it has not.
+void CheckUplink(const Json& uplink, Findings& findings) {
+  const auto lost = uplink.value("lost_rows", uint64_t{0});
+  std::string text = fmt::format(
+      "{} at {}: {} records wait, {} rows sent", uplink.value("edge", ""), uplink.value("hub", ""),
+      uplink.value("waiting_records", uint64_t{0}),
+      uplink["rows"].value("live", uint64_t{0}) + uplink["rows"].value("backfill", uint64_t{0}));
+  if (lost > 0) text += fmt::format(", {} given up before that", lost);
+  if (const std::string error = StringOr(uplink, "error", ""); !error.empty()) text += "; " + error;
+  findings.Add(uplink.value("connected", false), "uplink", text,
+               "samples wait in the log meanwhile; look at the hub, the network, the certificate");
+}
+
+// A node on a stream; as a hub it has partitions, as an edge records that wait.
+void CheckStream(const Json& stream, Findings& findings) {
+  const std::string error = StringOr(stream, "error", "");
+  std::string text;
+  if (stream.contains("hub"))
+    text = fmt::format("hub {}: {} partitions, {} messages taken, {} refused",
+                       stream.value("hub", ""), stream["partitions"].size(),
+                       stream.value("messages", uint64_t{0}), stream.value("refused", uint64_t{0}));
+  else if (stream.contains("edge"))
+    text = fmt::format("edge {}: {} records wait, {} rows sent", stream.value("edge", ""),
+                       stream.value("waiting_records", uint64_t{0}),
+                       stream.value("rows", uint64_t{0}));
+  if (!error.empty()) text += (text.empty() ? "" : "; ") + error;
+  findings.Add(error.empty(), "stream", text,
+               "samples wait in the log meanwhile; look at the NATS servers that stream: to names");
+}
+
 // What the node itself found in the field.
 void CheckDevices(const Json& health, Findings& findings) {
   for (const Json& finding : health["findings"])
@@ -108,6 +138,9 @@ Findings Examine(const Settings& settings) {
                            overview->value("samples_per_s", 0.0)));
   if (const auto ledger = Ask(*node, "GET", "/api/v1/ledger")) CheckLedger(*ledger, findings);
   if (const auto health = Ask(*node, "GET", "/api/v1/diagnostics")) CheckDevices(*health, findings);
+  // Both are there only where the site has them.
+  if (const auto uplink = Ask(*node, "GET", "/api/v1/uplink")) CheckUplink(*uplink, findings);
+  if (const auto stream = Ask(*node, "GET", "/api/v1/stream")) CheckStream(*stream, findings);
   CheckAudit(*node, findings);
   return findings;
 }

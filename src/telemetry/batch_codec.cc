@@ -20,7 +20,8 @@ using wire::PutVarint;
 namespace {
 
 constexpr uint8_t kBatchMagic = 'B',
-                  kVersion = 2;  // Version 1: no origin, points in runs of equal ids.
+                  kVersion = 2,  // Version 1: no origin, points in runs of equal ids.
+    kReleased = 3;               // Version 2 with rows that were let out of the quarantine.
 constexpr uint8_t kPointsBySteps = 0, kPointsRaw = 1;
 
 // Runs of equal values: length, value.
@@ -87,14 +88,15 @@ class Decoder {
  public:
   explicit Decoder(ByteView record) : record_(record) {}
 
-  Result<Batch> Read() {
+  Result<Batch> Read(bool points_only) {
     if (record_.size() < 2 || record_[0] != kBatchMagic)
       return DataLoss("batch record: no batch, {} bytes", record_.size());
     const uint8_t version = record_[1];
-    if (version == 0 || version > kVersion)
-      return DataLoss("batch record: version {}, not 1 to {}", version, kVersion);
+    if (version == 0 || version > kReleased)
+      return DataLoss("batch record: version {}, not 1 to {}", version, kReleased);
     at_ = 2;
     Batch batch;
+    batch.released = version == kReleased;
     ASSIGN_OR_RETURN(const uint64_t rows, Varint("row count"));
     if (rows > kBatchRowsMax || rows * sizeof(double) > record_.size()) {
       return DataLoss("batch record: {} rows in {} bytes", rows, record_.size());
@@ -102,8 +104,9 @@ class Decoder {
     rows_ = rows;
     ASSIGN_OR_RETURN(batch.first_sequence, Varint("first sequence"));
     if (version > 1) TRY(ReadOrigin(batch.origin));
-    batch.Reserve(rows);
+    if (!points_only) batch.Reserve(rows);
     TRY(Points(batch.point, version));
+    if (points_only) return batch;
     TRY(Times("source time", batch.source_time));
     TRY(Times("ingest time", batch.ingest_time));
     TRY(Runs("quality", [&](uint64_t word) {
@@ -221,7 +224,7 @@ void EncodeBatch(const Batch& batch, Bytes& out) {
   CHECK(batch.origin.edge.size() <= kEdgeNameBytesMax);
   out.reserve(out.size() + batch.size() * sizeof(double) + 64);
   out.push_back(kBatchMagic);
-  out.push_back(kVersion);
+  out.push_back(batch.released ? kReleased : kVersion);
   PutVarint(out, batch.size());
   PutVarint(out, batch.first_sequence);
   PutVarint(out, batch.origin.epoch);
@@ -235,6 +238,7 @@ void EncodeBatch(const Batch& batch, Bytes& out) {
   PutRaw(out, batch.value);
 }
 
-Result<Batch> DecodeBatch(ByteView record) { return Decoder(record).Read(); }
+Result<Batch> DecodeBatch(ByteView record) { return Decoder(record).Read(false); }
+Result<Batch> DecodeBatchPoints(ByteView record) { return Decoder(record).Read(true); }
 
 }  // namespace penstock::telemetry

@@ -15,5 +15,7 @@ inline constexpr size_t kEdgeNameBytesMax = 255;  // Of Batch::Origin.
 void EncodeBatch(const Batch& batch, Bytes& out);
 // kDataLoss with the place for anything that EncodeBatch could not have written.
 Result<Batch> DecodeBatch(ByteView record);
+// Its points, first sequence and origin alone; the other columns are empty and not looked at.
+Result<Batch> DecodeBatchPoints(ByteView record);
 
 }  // namespace penstock::telemetry

@@ -104,6 +104,29 @@ TEST(BatchCodecTest, ABurstCostsItsValuesAndLittleMore) {
   EXPECT_LT(record.size(), 2048 * 8 + 64U);
 }
 
+TEST(BatchCodecTest, SaysThatRowsWereReleased) {
+  Batch batch;
+  for (int i = 0; i < 20; ++i) batch.Add(PointId{static_cast<uint32_t>(i / 5)}, At(i), At(i), i);
+  EXPECT_FALSE(Back(batch).released);
+  batch.released = true;
+  EXPECT_TRUE(Back(batch).released);
+  ExpectEqual(batch, Back(batch));
+}
+
+TEST(BatchCodecTest, ThePointsCanBeReadAlone) {
+  Batch batch;
+  for (int i = 0; i < 20; ++i) batch.Add(PointId{static_cast<uint32_t>(i / 5)}, At(i), At(i), i);
+  batch.first_sequence = 7;
+  Bytes record;
+  EncodeBatch(batch, record);
+  const auto points = DecodeBatchPoints(record);
+  ASSERT_TRUE(points);
+  EXPECT_EQ(points->point, batch.point);
+  EXPECT_EQ(points->first_sequence, 7U);
+  EXPECT_TRUE(points->own());
+  EXPECT_FALSE(DecodeBatchPoints(ByteView(record).first(4)));
+}
+
 TEST(BatchCodecTest, DamageIsAnErrorNeverACrash) {
   Batch batch;
   for (int i = 0; i < 20; ++i) batch.Add(PointId{static_cast<uint32_t>(i / 5)}, At(i), At(i), i);
@@ -115,8 +138,9 @@ TEST(BatchCodecTest, DamageIsAnErrorNeverACrash) {
   longer.push_back(0);
   EXPECT_EQ(DecodeBatch(longer).error().code, Code::kDataLoss);
   Bytes newer = record;
-  newer[1] = 3;
-  EXPECT_NE(DecodeBatch(newer).error().message.find("version 3"), std::string::npos);
+  newer[1] = 4;
+  ASSERT_FALSE(DecodeBatch(newer));
+  EXPECT_NE(DecodeBatch(newer).error().message.find("version 4"), std::string::npos);
   for (size_t i = 0; i < record.size(); ++i) {
     Bytes flipped = record;
     flipped[i] ^= 0xFF;

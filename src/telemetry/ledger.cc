@@ -40,8 +40,12 @@ int64_t LedgerCounts::stored() const {
 }
 
 int64_t LedgerCounts::gap() const {
-  return static_cast<int64_t>(produced) - stored() -
-         static_cast<int64_t>(forwarded + evicted + quarantined + duplicates + refused);
+  return static_cast<int64_t>(produced) - stored() - kept_apart() -
+         static_cast<int64_t>(forwarded + evicted + duplicates + refused);
+}
+
+int64_t LedgerCounts::kept_apart() const {
+  return static_cast<int64_t>(quarantined) - static_cast<int64_t>(released);
 }
 
 LedgerCounts& LedgerCounts::operator+=(const LedgerCounts& other) {
@@ -134,9 +138,54 @@ void PointLedger::BookRow(PointId point, uint64_t LedgerCounts::*field, uint64_t
   column[point.value] += static_cast<uint32_t>(rows);
 }
 
-void PointLedger::Forward(std::span<const std::pair<PointId, uint64_t>> rows) {
+uint64_t PointLedger::CountOf(PointId point, uint64_t LedgerCounts::*field) const {
+  const auto& column = columns_[IndexOf(field)];
+  return (point.value < closed_.size() ? closed_[point.value].*field : 0) +
+         (point.value < column.size() ? column[point.value] : 0);
+}
+
+void PointLedger::BookReleased(std::span<const PointId> points) {
+  for (const PointId point : points) {
+    const bool known =
+        CountOf(point, &LedgerCounts::quarantined) > CountOf(point, &LedgerCounts::released);
+    BookRow(point, known ? &LedgerCounts::released : &LedgerCounts::produced, 1);
+  }
+}
+
+void PointLedger::Release(std::span<const PointId> points) {
+  const std::lock_guard lock(mutex_);
+  BookReleased(points);
+}
+
+void PointLedger::BeginForward(uint64_t record, uint64_t sequence, uint64_t log_end) {
+  const std::lock_guard lock(mutex_);
+  LedgerForward& forward = open_.forward;
+  if (forward.next_record > log_end) forward = {};
+  if (forward.from == forward.to) forward.from = sequence;
+  forward.next_record = std::max(forward.next_record, record);
+  forward.to = UINT64_MAX;
+}
+
+void PointLedger::EndForward(uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  if (open_.forward.to == UINT64_MAX) open_.forward.to = std::max(sequence, open_.forward.from);
+}
+
+void PointLedger::Forward(std::span<const std::pair<PointId, uint64_t>> rows,
+                          uint64_t next_record) {
   const std::lock_guard lock(mutex_);
   for (const auto& [point, count] : rows) BookRow(point, &LedgerCounts::forwarded, count);
+  open_.forward.next_record = std::max(open_.forward.next_record, next_record);
+}
+
+LedgerForward PointLedger::forward() const {
+  const std::lock_guard lock(mutex_);
+  return open_.forward;
+}
+
+uint64_t PointLedger::forward_persisted() const {
+  const std::lock_guard lock(mutex_);
+  return forward_persisted_;
 }
 
 void PointLedger::Evict(std::span<const std::pair<PointId, uint64_t>> rows) {
@@ -166,7 +215,10 @@ void PointLedger::Replay(const Batch& batch, uint64_t record) {
                           : 0;
   NoteStored(batch, record);
   const auto rows = std::span(batch.point).subspan(skip);
-  Book(rows, &LedgerCounts::produced);
+  if (batch.released)
+    BookReleased(rows);
+  else
+    Book(rows, &LedgerCounts::produced);
   Book(rows, &LedgerCounts::durable);
 }
 
@@ -212,7 +264,8 @@ void PointLedger::CloseOpen() {
            .first_sequence = closing.end_sequence,
            .end_sequence = closing.end_sequence,
            .first_record = closing.end_record,
-           .end_record = closing.end_record};
+           .end_record = closing.end_record,
+           .forward = closing.forward};
   unwritten_.push_back(std::move(closing));
 }
 
@@ -270,12 +323,18 @@ std::string PointLedger::PathOf(const File& file) const {
 }
 
 Status PointLedger::Persist() {
-  if (folder_.empty()) return {};
+  if (folder_.empty()) {
+    const std::lock_guard lock(mutex_);
+    forward_persisted_ = open_.forward.next_record;
+    return {};
+  }
   std::vector<LedgerInterval> closed;
   Bytes state;
+  uint64_t forwarded = 0;
   {
     const std::lock_guard lock(mutex_);
     closed = unwritten_;
+    forwarded = open_.forward.next_record;
     const Bytes sum = EncodeInterval(ClosedSum());
     const auto size = static_cast<uint32_t>(sum.size());
     for (int shift = 0; shift < 32; shift += 8)
@@ -292,6 +351,7 @@ Status PointLedger::Persist() {
   }
   TRY(WriteFileAtomically(folder_ + kState, AsText(state)));
   const std::lock_guard lock(mutex_);
+  forward_persisted_ = forwarded;
   files_.insert(files_.end(), written.begin(), written.end());
   unwritten_.erase(unwritten_.begin(), unwritten_.begin() + static_cast<ptrdiff_t>(closed.size()));
   return RemoveOldest();
@@ -334,6 +394,7 @@ Status PointLedger::TakeState(ByteView bytes) {
   }
   open.points.clear();
   open_ = std::move(open);
+  forward_persisted_ = open_.forward.next_record;
   sequence_end_ = open_.end_sequence;
   sequence_known_ = sequence_end_ > 0;
   begun_ = open_.to > open_.from;

@@ -4,9 +4,9 @@
 //   produced = stored + forwarded + evicted + quarantined + duplicates + refused + pending
 //
 // The left side is counted when samples come, the right side where each of them ends, so a gap is a
-// loss or a defect and never a matter of policy. Counts are kept by hour of ingest, each closed
-// hour in a file of its own: a certificate for a range adds up whole hours. Format:
-// docs/formats/ledger.md.
+// loss or a defect and never a matter of policy. A row that a hub has called durable is forwarded,
+// whether or not its copy is still here. Counts are kept by hour of ingest, each closed hour in a
+// file of its own: a certificate for a range adds up whole hours. Format: docs/formats/ledger.md.
 //
 // Thread rule: any thread; one lock per batch, not per sample.
 #pragma once
@@ -27,15 +27,18 @@ namespace penstock::telemetry {
 struct LedgerCounts {
   uint64_t produced = 0;     // Handed to this node.
   uint64_t durable = 0;      // Acknowledged: in the durable log.
-  uint64_t forwarded = 0;    // Of these: durable at a hub, and given up here.
-  uint64_t evicted = 0;      // Of these: deleted by retention.
+  uint64_t forwarded = 0;    // Of these: durable at a hub.
+  uint64_t evicted = 0;      // Of these: given up by policy before a hub had them, or without one.
   uint64_t lost = 0;         // Of these: gone without any policy. Never 0 means damage.
-  uint64_t quarantined = 0;  // Kept apart with a reason, not as a sample.
+  uint64_t quarantined = 0;  // Ever kept apart with a reason, not as a sample.
   uint64_t duplicates = 0;   // Dropped: the same point, time and value came twice.
   uint64_t refused = 0;      // The callback got an error: the producer still has them.
+  uint64_t released = 0;     // Of the quarantined: let out by a person, and durable since.
 
-  int64_t stored() const;  // In the log or the history now.
-  int64_t gap() const;     // produced less all that is named above; lost samples are in it.
+  // What is this node's own to keep. Below 0 in an interval when rows of earlier ones moved on.
+  int64_t stored() const;
+  int64_t kept_apart() const;  // Quarantined and not released.
+  int64_t gap() const;         // produced less all that is named above; lost samples are in it.
   LedgerCounts& operator+=(const LedgerCounts& other);
   bool operator==(const LedgerCounts&) const = default;
 };
@@ -47,6 +50,15 @@ struct LedgerField {
 };
 std::span<const LedgerField> LedgerFields();
 
+// How far a consumer of the log has brought this node's rows to a hub.
+struct LedgerForward {
+  uint64_t next_record = 0;  // Of the log: all below it that the hub has are booked.
+  // Sequences that are or were the hub's to get: [from, to). Their copies here are nobody's
+  // account.
+  uint64_t from = 0, to = 0;
+  bool contains(uint64_t sequence) const { return sequence >= from && sequence < to; }
+};
+
 // What came between two times, all of one epoch.
 struct LedgerInterval {
   uint64_t number = 0;  // Rises by 1.
@@ -55,6 +67,7 @@ struct LedgerInterval {
   // What became durable in it, by this node's numbering and by the durable log's: [first, end).
   uint64_t first_sequence = 0, end_sequence = 0;
   uint64_t first_record = 0, end_record = 0;
+  LedgerForward forward;  // At its end.
   LedgerCounts total;
   std::vector<std::pair<PointId, LedgerCounts>> points;  // Rising ids; those of which any came.
 };
@@ -76,13 +89,23 @@ class PointLedger {
   void Duplicate(std::span<const PointId> points);
   void Quarantine(std::span<const PointId> points);
   void Refuse(std::span<const PointId> points);
+  // Durable now (Store is told, too): out of the quarantine. What the books do not have there (a
+  // crash took the count) is booked as produced.
+  void Release(std::span<const PointId> points);
   // A record that was read again at start: booked unless that was done before. Sequences missing
   // between it and the books are lost.
   void Replay(const Batch& batch, uint64_t record);
   // After the replay: the log and the history end here. What the books have beyond is lost.
   void EndReplay(uint64_t sequence_end);
-  // Rows that were durable here and are not any more.
-  void Forward(std::span<const std::pair<PointId, uint64_t>> rows);
+  // A consumer brings rows from this record and this sequence on to a hub. Goes on where an
+  // earlier life was, unless the log, which ends at `log_end`, is another one.
+  void BeginForward(uint64_t record, uint64_t sequence, uint64_t log_end);
+  void EndForward(uint64_t sequence);  // No longer: rows from here on stay.
+  // The hub has these rows of the log's records below `next_record`.
+  void Forward(std::span<const std::pair<PointId, uint64_t>> rows, uint64_t next_record);
+  LedgerForward forward() const;
+  uint64_t forward_persisted() const;  // next_record of the last Persist.
+  // Rows that were durable here and were given up by policy.
   void Evict(std::span<const std::pair<PointId, uint64_t>> rows);
   void EvictUnnamed(uint64_t rows);  // Of which points is not known.
 
@@ -99,7 +122,7 @@ class PointLedger {
  private:
   PointLedger(std::string folder, uint64_t epoch) : folder_(std::move(folder)), epoch_(epoch) {}
 
-  static constexpr size_t kFields = 8;
+  static constexpr size_t kFields = 9;
   struct File {
     uint64_t number = 0;
     Time from{}, to{};
@@ -110,6 +133,8 @@ class PointLedger {
   void CloseOpen();
   void Book(std::span<const PointId> points, uint64_t LedgerCounts::*field);
   void BookRow(PointId point, uint64_t LedgerCounts::*field, uint64_t rows);
+  uint64_t CountOf(PointId point, uint64_t LedgerCounts::*field) const;
+  void BookReleased(std::span<const PointId> points);
   void NoteStored(const Batch& batch, uint64_t record);
   LedgerInterval OpenInterval() const;
   LedgerInterval ClosedSum() const;
@@ -128,6 +153,7 @@ class PointLedger {
   LedgerCounts closed_total_;
   uint64_t sequence_end_ = 0;
   bool sequence_known_ = false;
+  uint64_t forward_persisted_ = 0;
   bool copied_ = false;  // The folder comes from a backup: older than what was acknowledged.
   std::vector<LedgerInterval> unwritten_;  // Closed since the last Persist.
   std::vector<File> files_;                // Rising by number.

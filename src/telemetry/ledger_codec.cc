@@ -1,5 +1,6 @@
 // An interval as bytes: magic, varints, CRC. Points with consecutive ids and equal counts are one
 // run, so a site that samples everything at one pace costs a few bytes.
+#include <algorithm>
 #include <cstring>
 
 #include "base/wire.h"
@@ -8,7 +9,9 @@
 namespace penstock::telemetry {
 namespace {
 
-constexpr std::string_view kLedgerMagic = "PSLED1\r\n";
+constexpr std::string_view kLedgerMagic = "PSLED2\r\n";
+// Version 1 had no heads of forwarding, and nothing was released.
+constexpr std::string_view kLedgerMagicOf1 = "PSLED1\r\n";
 constexpr size_t kPointsMax = 1 << 24;
 
 constexpr LedgerField kFields[] = {
@@ -20,21 +23,22 @@ constexpr LedgerField kFields[] = {
     {"quarantined", &LedgerCounts::quarantined},
     {"duplicates", &LedgerCounts::duplicates},
     {"refused", &LedgerCounts::refused},
+    {"released", &LedgerCounts::released},
 };
 
-// A byte that says which counts are not 0, then those.
+// Bits that say which counts are not 0, then those. Version 1 had 8 bits in a byte.
 void PutCounts(Bytes& out, const LedgerCounts& counts) {
-  uint8_t mask = 0;
+  uint64_t mask = 0;
   for (size_t i = 0; i < std::size(kFields); ++i)
-    if (counts.*kFields[i].field != 0) mask = static_cast<uint8_t>(mask | 1U << i);
-  out.push_back(mask);
+    if (counts.*kFields[i].field != 0) mask |= uint64_t{1} << i;
+  wire::PutVarint(out, mask);
   for (const LedgerField& field : kFields)
     if (counts.*field.field != 0) wire::PutVarint(out, counts.*field.field);
 }
 
 class LedgerReader : public wire::Reader {
  public:
-  using Reader::Reader;
+  LedgerReader(ByteView bytes, bool version_1) : Reader(bytes), version_1_(version_1) {}
 
   Result<uint64_t> Number(std::string_view what) {
     uint64_t value = 0;
@@ -43,8 +47,13 @@ class LedgerReader : public wire::Reader {
     return DataLoss("ledger: number too long in {} at byte {}", what, at());
   }
   Result<LedgerCounts> Counts() {
-    uint8_t mask = 0;
-    if (!Byte(&mask)) return DataLoss("ledger: ends within counts");
+    uint8_t byte = 0;
+    if (version_1_ && !Byte(&byte)) return DataLoss("ledger: ends within counts");
+    uint64_t mask = byte;
+    if (!version_1_) {
+      ASSIGN_OR_RETURN(mask, Number("counts"));
+    }
+    if (mask >> std::size(kFields) != 0) return DataLoss("ledger: counts of marks {:x}", mask);
     LedgerCounts counts;
     for (size_t i = 0; i < std::size(kFields); ++i) {
       if ((mask >> i & 1) == 0) continue;
@@ -68,6 +77,9 @@ class LedgerReader : public wire::Reader {
     }
     return {};
   }
+
+ private:
+  const bool version_1_;
 };
 
 }  // namespace
@@ -79,7 +91,8 @@ Bytes EncodeInterval(const LedgerInterval& interval) {
   for (const uint64_t number :
        {interval.number, interval.epoch, static_cast<uint64_t>(ToMicros(interval.from)),
         static_cast<uint64_t>(ToMicros(interval.to)), interval.first_sequence,
-        interval.end_sequence, interval.first_record, interval.end_record})
+        interval.end_sequence, interval.first_record, interval.end_record,
+        interval.forward.next_record, interval.forward.from, interval.forward.to})
     wire::PutVarint(out, number);
   PutCounts(out, interval.total);
   Bytes runs;
@@ -105,18 +118,25 @@ Bytes EncodeInterval(const LedgerInterval& interval) {
 
 Result<LedgerInterval> DecodeInterval(ByteView bytes) {
   constexpr size_t kCrcBytes = 4;
-  if (bytes.size() < kLedgerMagic.size() + kCrcBytes ||
-      AsText(bytes.first(kLedgerMagic.size())) != kLedgerMagic)
+  const auto magic = AsText(bytes.first(std::min(bytes.size(), kLedgerMagic.size())));
+  const bool version_1 = magic == kLedgerMagicOf1;
+  if (bytes.size() < kLedgerMagic.size() + kCrcBytes || (magic != kLedgerMagic && !version_1))
     return DataLoss("no ledger file: {} bytes", bytes.size());
   const ByteView covered = bytes.first(bytes.size() - kCrcBytes);
   if (wire::Load<uint32_t>(bytes.data() + covered.size()) != Crc32c(covered))
     return DataLoss("ledger damaged: checksum differs");
-  LedgerReader reader(covered.subspan(kLedgerMagic.size()));
+  LedgerReader reader(covered.subspan(kLedgerMagic.size()), version_1);
   LedgerInterval interval;
   uint64_t from = 0, to = 0;
   for (auto* number : {&interval.number, &interval.epoch, &from, &to, &interval.first_sequence,
                        &interval.end_sequence, &interval.first_record, &interval.end_record}) {
     ASSIGN_OR_RETURN(*number, reader.Number("head"));
+  }
+  if (!version_1) {
+    LedgerForward& forward = interval.forward;
+    for (auto* number : {&forward.next_record, &forward.from, &forward.to}) {
+      ASSIGN_OR_RETURN(*number, reader.Number("head"));
+    }
   }
   interval.from = FromMicros(static_cast<int64_t>(from));
   interval.to = FromMicros(static_cast<int64_t>(to));

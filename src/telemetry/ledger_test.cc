@@ -61,7 +61,7 @@ TEST_F(PointLedgerTest, WhatWasForwardedOrEvictedIsNotStoredAnyMore) {
   Open();
   Store({0, 1, 1});
   const std::vector<std::pair<PointId, uint64_t>> one = {{PointId{1}, 1}};
-  ledger_->Forward(one);
+  ledger_->Forward(one, 1);
   ledger_->Evict(one);
   ledger_->EvictUnnamed(1);
   EXPECT_EQ(ledger_->total().stored(), 0);
@@ -174,6 +174,75 @@ TEST_F(PointLedgerTest, AWildPointIdTakesNoMemory) {
   EXPECT_LT(ledger_->Points().size(), 10U);
 }
 
+TEST_F(PointLedgerTest, AReleasedRowMovesFromTheQuarantineToStored) {
+  Open();
+  const std::vector<PointId> one = {PointId{3}};
+  ledger_->Produce(one, At(0));
+  ledger_->Quarantine(one);
+  Batch released = Rows({3}, 0);
+  released.released = true;
+  ledger_->Release(released.point);
+  ledger_->Store(released, 0);
+  const LedgerCounts total = ledger_->total();
+  EXPECT_EQ(total.produced, 1U);
+  EXPECT_EQ(total.stored(), 1);
+  EXPECT_EQ(total.kept_apart(), 0);
+  EXPECT_EQ(total.gap(), 0);
+  EXPECT_EQ(ledger_->Points()[3].gap(), 0);
+  ASSERT_TRUE(ledger_->Persist());
+  Open();
+  EXPECT_EQ(ledger_->total(), total);
+  // Released after the last writing of the books, and replayed.
+  released.first_sequence = 1;
+  ledger_->Replay(released, 1);
+  EXPECT_EQ(ledger_->total().gap(), 0);
+  EXPECT_EQ(ledger_->total().kept_apart(), 0);  // The books had none there: it is a new one.
+  EXPECT_EQ(ledger_->total().produced, 2U);
+}
+
+TEST_F(PointLedgerTest, KnowsHowFarAHubIs) {
+  Open();
+  Store({0, 1, 1});
+  ledger_->BeginForward(0, 0, 1);
+  const std::vector<std::pair<PointId, uint64_t>> rows = {{PointId{0}, 1}, {PointId{1}, 2}};
+  ledger_->Forward(rows, 1);
+  EXPECT_EQ(ledger_->forward_persisted(), 0U);
+  ASSERT_TRUE(ledger_->Persist());
+  EXPECT_EQ(ledger_->forward_persisted(), 1U);
+  Store({0}, 3600);  // Another hour.
+  ASSERT_TRUE(ledger_->Persist());
+  Open();
+  EXPECT_EQ(ledger_->forward().next_record, 1U);
+  EXPECT_TRUE(ledger_->forward().contains(3));
+  EXPECT_EQ(ledger_->total().forwarded, 3U);
+  EXPECT_EQ(ledger_->total().stored(), 1);
+  ledger_->EndForward(3);
+  EXPECT_TRUE(ledger_->forward().contains(2));
+  EXPECT_FALSE(ledger_->forward().contains(3));
+  ledger_->BeginForward(0, 0, 2);  // A hub again: goes on where it was.
+  EXPECT_EQ(ledger_->forward().next_record, 1U);
+  EXPECT_TRUE(ledger_->forward().contains(3));
+  ledger_->BeginForward(0, 4, 0);  // Of an empty log: another one.
+  EXPECT_EQ(ledger_->forward().next_record, 0U);
+}
+
+TEST(LedgerCodecTest, ReadsFilesOfVersion1) {
+  // An hour with two rows of point 5, one stored and one refused, as version 1 wrote it.
+  Bytes bytes = *FromHex("50534c4544310d0a0307000009130204");
+  for (const uint8_t byte : {0x83, 2, 1, 1, 1, 5, 1, 0x83, 2, 1, 1}) bytes.push_back(byte);
+  const uint32_t crc = Crc32c(bytes);
+  for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<uint8_t>(crc >> shift));
+  const auto interval = DecodeInterval(bytes);
+  ASSERT_TRUE(interval) << interval.error().ToString();
+  EXPECT_EQ(interval->number, 3U);
+  EXPECT_EQ(interval->end_sequence, 19U);
+  EXPECT_EQ(interval->total.produced, 2U);
+  EXPECT_EQ(interval->total.refused, 1U);
+  ASSERT_EQ(interval->points.size(), 1U);
+  EXPECT_EQ(interval->points[0].first, PointId{5});
+  EXPECT_EQ(interval->forward.next_record, 0U);
+}
+
 TEST(LedgerCodecTest, GivesBackWhatWasWrittenAndNoDamage) {
   Random random(3);
   LedgerInterval interval{.number = 3,
@@ -183,9 +252,10 @@ TEST(LedgerCodecTest, GivesBackWhatWasWrittenAndNoDamage) {
                           .first_sequence = 9,
                           .end_sequence = 19,
                           .first_record = 2,
-                          .end_record = 4};
+                          .end_record = 4,
+                          .forward = {7, 2, UINT64_MAX}};
   for (uint32_t id = 0; id < 100; id += 1 + static_cast<uint32_t>(random.Below(3))) {
-    LedgerCounts counts{.produced = random.Below(3), .durable = 5};
+    LedgerCounts counts{.produced = random.Below(3), .durable = 5, .released = random.Below(2)};
     interval.points.emplace_back(PointId{id}, counts);
     interval.total += counts;
   }
@@ -196,6 +266,7 @@ TEST(LedgerCodecTest, GivesBackWhatWasWrittenAndNoDamage) {
   EXPECT_EQ(back->total, interval.total);
   EXPECT_EQ(back->to, interval.to);
   EXPECT_EQ(back->end_record, 4U);
+  EXPECT_EQ(back->forward.to, UINT64_MAX);
   for (size_t i = 0; i < bytes.size(); ++i) {
     Bytes flipped = bytes;
     flipped[i] ^= 0x10;

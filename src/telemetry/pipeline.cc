@@ -47,6 +47,7 @@ Batch Part(const Batch& whole, size_t begin, size_t end) {
   part.quality = cut(whole.quality);
   part.origin = whole.origin;
   part.origin.first += begin;
+  part.released = whole.released;
   return part;
 }
 
@@ -132,8 +133,9 @@ void Pipeline::Impl::AddRecords(Record whole, Records& parts) const {
 
 // What comes from another node was judged there; its rows keep their numbers.
 void Pipeline::Impl::Judge(Batch& batch) {
+  if (batch.released) return;  // Produced when it came.
   if (options.ledger != nullptr) options.ledger->Produce(batch.point, clock.Now());
-  if (!batch.own() || batch.released) return;
+  if (!batch.own()) return;
   MarkOutcome marked = marker.Mark(batch);
   if (check && !batch.empty()) {
     // What the quarantine keeps has its texts, too; a failing disk is told of by the commit.
@@ -226,15 +228,21 @@ void Pipeline::Impl::BookStored(std::span<const Record> records) {
   for (const Record& stored : records) {
     queue.BookStored(stored.batch.size());
     metrics.stored.Add(stored.batch.size());
-    if (options.ledger != nullptr) options.ledger->Store(stored.batch, stored.index);
+    if (options.ledger == nullptr) continue;
+    if (stored.batch.released) options.ledger->Release(stored.batch.point);
+    options.ledger->Store(stored.batch, stored.index);
   }
 }
 
 void Pipeline::Impl::Refuse(std::span<const Record> records) {
   for (const Record& refused : records) {
+    metrics.refused.Add(refused.batch.size());
+    if (refused.batch.released) {
+      queue.BookBackInQuarantine(refused.batch.size());
+      continue;
+    }
     if (refused.batch.own()) marker.Forget(refused.batch);
     queue.BookRefused(refused.batch.size());
-    metrics.refused.Add(refused.batch.size());
     if (options.ledger != nullptr) options.ledger->Refuse(refused.batch.point);
   }
 }
@@ -393,6 +401,20 @@ Status Pipeline::Flush() {
   impl_->queue.Wake();
   impl_->flushed.wait(lock, [&] { return impl_->flush_done >= mine; });
   return impl_->flush_status;
+}
+
+void Pipeline::Forwarded(std::span<const std::pair<PointId, uint64_t>> rows, uint64_t next_record) {
+  uint64_t all = 0;
+  for (const auto& [point, count] : rows) all += count;
+  impl_->queue.BookForwarded(all);
+  if (impl_->options.ledger != nullptr) impl_->options.ledger->Forward(rows, next_record);
+}
+
+void Pipeline::Evicted(std::span<const std::pair<PointId, uint64_t>> rows) {
+  uint64_t all = 0;
+  for (const auto& [point, count] : rows) all += count;
+  impl_->queue.BookEvicted(all);
+  if (impl_->options.ledger != nullptr) impl_->options.ledger->Evict(rows);
 }
 
 Ledger Pipeline::ledger() const { return impl_->queue.ledger(); }

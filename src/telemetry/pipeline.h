@@ -49,6 +49,8 @@ struct PipelineOptions {
   // `retain`. Then what went. Both on the pipeline's thread.
   std::function<storage::HistoryRetention(Time now)> retention;
   std::function<void(const std::vector<storage::HistoryDeletion>&)> on_deleted;
+  // The id of a point that is no longer described; unset: its deleted rows are booked as a number.
+  std::function<std::optional<PointId>(const std::string& path)> id_of;
   uint64_t epoch = 0;             // Of this data folder (storage/epoch.h): identity of own rows.
   PointLedger* ledger = nullptr;  // Outlives the pipeline. Without: counts since Start only.
   Texts* texts = nullptr;         // Outlives pipeline and history. Without: no texts are taken.
@@ -58,9 +60,9 @@ struct PipelineOptions {
 // of ours, or rows that a damaged disk lost.
 struct Ledger {
   uint64_t produced = 0;
-  uint64_t stored = 0;     // In the durable log or already in history.
-  uint64_t forwarded = 0;  // Durable at a hub, and given up here.
-  uint64_t evicted = 0;    // Deleted by retention.
+  uint64_t stored = 0;     // This node's own to keep: in the durable log or already in history.
+  uint64_t forwarded = 0;  // Durable at a hub.
+  uint64_t evicted = 0;    // Given up by policy before a hub had it, or without one.
   uint64_t quarantined = 0;
   uint64_t duplicates = 0;  // Dropped: the same point, time and value came twice.
   uint64_t refused = 0;     // The callback got an error: the producer still has them.
@@ -115,6 +117,11 @@ class Pipeline final : public SampleSink {
   void WaitUntilHandled();
   // Makes the pipeline's thread flush history now; waits for it.
   Status Flush();
+
+  // Stored before: a hub has these rows of the log's records below `next_record`; policy gave these
+  // up. Any thread.
+  void Forwarded(std::span<const std::pair<PointId, uint64_t>> rows, uint64_t next_record);
+  void Evicted(std::span<const std::pair<PointId, uint64_t>> rows);
 
   Ledger ledger() const;
   const PointLedger* point_ledger() const;  // As given in the options.

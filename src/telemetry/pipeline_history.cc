@@ -25,41 +25,34 @@ storage::HistoryColumns ColumnsFrom(const Batch& batch, size_t skip) {
           .first_sequence = batch.first_sequence + skip};
 }
 
-// One cutoff for all: what went, as one entry.
-Result<std::vector<storage::HistoryDeletion>> RetainedBy(storage::History& history, Time cutoff,
-                                                         uint64_t max_bytes) {
-  ASSIGN_OR_RETURN(const uint64_t rows, history.Retain(cutoff, max_bytes));
-  return std::vector<storage::HistoryDeletion>{{.product = "", .level = "raw", .rows = rows}};
-}
-
 }  // namespace
 
+// What a hub gets is its account: of that, the ledger hears from the log (ledger_forward.h).
 void Pipeline::Impl::Retain() {
   const Time now = retention_clock.Believe(clock.Now(), std::chrono::steady_clock::now());
   storage::HistoryRetention rules{.raw = now - options.retain, .minutes = now - options.retain};
   if (options.retention) rules = options.retention(now);
   rules.max_bytes = options.history_bytes_max;
-  // Of which points, the files will not say any more. By size more may go than by age: then the
-  // ledger has the number alone.
-  const auto old = snapshot == nullptr ? std::vector<std::pair<PointId, uint64_t>>()
-                                       : RowsThatGo(history, *snapshot, rules);
-  const auto deleted =
-      options.retention ? history.RetainBy(rules) : RetainedBy(history, rules.raw, rules.max_bytes);
+  if (options.ledger != nullptr) {
+    const LedgerForward forward = options.ledger->forward();
+    rules.not_counted_from = forward.from;
+    rules.not_counted_to = forward.to;
+  }
+  const auto deleted = history.RetainBy(rules);
   if (!deleted)
     return LogSometimes(LogLevel::kError, "retain", "history: " + deleted.error().ToString());
   uint64_t gone = 0;
   for (const auto& deletion : *deleted) gone += deletion.level == "raw" ? deletion.rows : 0;
   if (gone == 0) return;
   LogInfo("history: {} samples older than kept were deleted", gone);
-  queue.BookEvicted(gone);
   if (options.on_deleted) options.on_deleted(*deleted);
+  const GoneRows rows = RowsGone(*deleted, snapshot.get(), options.id_of);
+  uint64_t booked = rows.unnamed;
+  for (const auto& [point, count] : rows.of_point) booked += count;
+  queue.BookEvicted(booked);
   if (options.ledger == nullptr) return;
-  uint64_t named_rows = 0;
-  for (const auto& [point, rows] : old) named_rows += rows;
-  if (named_rows == gone)
-    options.ledger->Evict(old);
-  else
-    options.ledger->EvictUnnamed(gone);
+  options.ledger->Evict(rows.of_point);
+  options.ledger->EvictUnnamed(rows.unnamed);
 }
 
 void Pipeline::Impl::TakeSnapshot() {

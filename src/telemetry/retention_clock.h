@@ -50,4 +50,18 @@ class RetentionClock {
   std::optional<Steady::time_point> asked_, doubted_since_;
 };
 
+// The same as a clock for who deletes by age elsewhere; one thread.
+class BelievedClock final : public Clock {
+ public:
+  explicit BelievedClock(const Clock& clock) : clock_(clock) {}
+  void Remember(Time seen) { believed_.Remember(seen); }
+  Time Now() const override {
+    return believed_.Believe(clock_.Now(), std::chrono::steady_clock::now());
+  }
+
+ private:
+  const Clock& clock_;
+  mutable RetentionClock believed_;
+};
+
 }  // namespace penstock::telemetry

@@ -52,5 +52,14 @@ TEST(RetentionClockTest, AClockThatGoesBackIsFollowed) {
   EXPECT_EQ(clock.Believe(kNow - days(3650), kSteady + hours(1)), kNow - days(3650));
 }
 
+TEST(RetentionClockTest, IsAClockForOthersToo) {
+  ManualClock wall(kNow + days(3650));
+  BelievedClock believed(wall);
+  believed.Remember(kNow);
+  EXPECT_LT(believed.Now(), kNow + minutes(1));
+  wall.Set(kNow);
+  EXPECT_EQ(believed.Now(), kNow);
+}
+
 }  // namespace
 }  // namespace penstock::telemetry

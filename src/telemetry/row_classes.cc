@@ -1,6 +1,7 @@
 #include "telemetry/row_classes.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 
 namespace penstock::telemetry {
@@ -20,6 +21,17 @@ LogPriority PriorityOf(const things::Thing& thing, const things::Point& point) {
     }
   }
   return point.type == things::ValueType::kWaveform ? LogPriority::kLow : LogPriority::kNormal;
+}
+
+// "unknown/point-7": as rows without a description are named (Pipeline::Impl::NameUnknown).
+std::optional<PointId> IdInName(std::string_view path) {
+  constexpr std::string_view kBefore = "unknown/point-";
+  uint32_t id = 0;
+  if (!path.starts_with(kBefore)) return std::nullopt;
+  const char* const end = path.data() + path.size();
+  const auto read = std::from_chars(path.data() + kBefore.size(), end, id);
+  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  return PointId{id};
 }
 
 }  // namespace
@@ -56,28 +68,24 @@ std::vector<ClassedBatch> ByPriority(Batch batch, std::span<const LogPriority> p
   return classes;
 }
 
-std::vector<std::pair<PointId, uint64_t>> RowsThatGo(storage::History& history,
-                                                     const things::Snapshot& snapshot,
-                                                     const storage::HistoryRetention& rules) {
-  std::map<std::string, std::vector<std::string>> paths_of;  // By product.
-  for (const things::Property* property : snapshot.by_id)
-    if (property != nullptr) paths_of[property->point.product].push_back(property->point.path());
-  std::vector<std::pair<PointId, uint64_t>> rows;
-  for (const auto& [product, paths] : paths_of) {
-    const auto own = rules.raw_of_product.find(product);
-    const Time cutoff = own == rules.raw_of_product.end() ? rules.raw : own->second;
-    const Time day = std::chrono::floor<std::chrono::days>(cutoff);
-    const auto files = history.Files(product);
-    if (std::ranges::none_of(
-            files, [&](const auto& file) { return file.level == "raw" && file.first < day; }))
-      continue;
-    const auto coverage = history.CoverageOf(paths, Time(), day);
-    if (!coverage) return {};
-    for (const auto& point : *coverage)
-      if (const things::Point* known = snapshot.FindPoint(point.path); known && point.count > 0)
-        rows.emplace_back(known->id, point.count);
+GoneRows RowsGone(std::span<const storage::HistoryDeletion> deleted,
+                  const things::Snapshot* snapshot,
+                  const std::function<std::optional<PointId>(const std::string& path)>& id_of) {
+  std::map<PointId, uint64_t> rows;
+  GoneRows gone;
+  for (const storage::HistoryDeletion& deletion : deleted) {
+    for (const auto& [path, count] : deletion.of_point) {
+      const things::Point* known = snapshot != nullptr ? snapshot->FindPoint(path) : nullptr;
+      std::optional<PointId> id = known != nullptr ? std::optional(known->id) : IdInName(path);
+      if (!id && !path.empty() && id_of) id = id_of(path);
+      if (id)
+        rows[*id] += count;
+      else
+        gone.unnamed += count;
+    }
   }
-  return rows;
+  gone.of_point.assign(rows.begin(), rows.end());
+  return gone;
 }
 
 }  // namespace penstock::telemetry

@@ -1,8 +1,11 @@
 // What the pipeline knows of points beyond their quality: which of their rows the log may give up
-// first, and whose rows a retention will delete.
+// first, and whose rows a retention deleted.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -24,9 +27,14 @@ struct ClassedBatch {
 };
 std::vector<ClassedBatch> ByPriority(Batch batch, std::span<const storage::LogPriority> priorities);
 
-// Rows per point that will go by these rules' ages; empty when there are none or nobody knows.
-std::vector<std::pair<PointId, uint64_t>> RowsThatGo(storage::History& history,
-                                                     const things::Snapshot& snapshot,
-                                                     const storage::HistoryRetention& rules);
+// Deleted rows per point; `unnamed` are those of which nobody knows the point.
+struct GoneRows {
+  std::vector<std::pair<PointId, uint64_t>> of_point;
+  uint64_t unnamed = 0;
+};
+// `snapshot` may be null; `id_of` is asked for paths that it does not have, and may be unset.
+GoneRows RowsGone(std::span<const storage::HistoryDeletion> deleted,
+                  const things::Snapshot* snapshot,
+                  const std::function<std::optional<PointId>(const std::string& path)>& id_of);
 
 }  // namespace penstock::telemetry

@@ -9,55 +9,21 @@ namespace {
 
 using storage::LogPriority;
 
-// Knows which products have which files, and 10 rows of each path asked for.
-class FilesOnly final : public storage::History {
- public:
-  void NamePoint(PointId, const std::string&, const std::string&) override {}
-  Status Append(const storage::HistoryColumns&) override { return {}; }
-  Status Flush() override { return {}; }
-  uint64_t flushed_sequence_end() const override { return 0; }
-  Result<std::vector<storage::HistoryRow>> Read(const std::string&, Time, Time, size_t) override {
-    return {};
-  }
-  Result<std::vector<storage::TrendBucket>> Trend(const std::string&, Time, Time, size_t) override {
-    return {};
-  }
-  Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time,
-                                           Time to) override {
-    std::vector<Coverage> coverage;
-    for (const std::string& path : paths) coverage.push_back({.path = path, .count = 10});
-    asked_to = to;
-    return coverage;
-  }
-  Result<uint64_t> Retain(Time, uint64_t) override { return 0; }
-  Size size() const override { return {}; }
-  std::vector<storage::HistoryFileView> Files(std::string_view product) override {
-    std::vector<storage::HistoryFileView> found;
-    for (const auto& file : files)
-      if (file.product == product) found.push_back(file);
-    return found;
-  }
-
-  std::vector<storage::HistoryFileView> files;
-  Time asked_to{};
-};
-
-TEST(RowClassesTest, OnlyWholeDaysOfProductsThatAreThatOldGo) {
+TEST(RowClassesTest, WhatWentIsToldByPointWhereverItsNameIsKnown) {
   TestSite site;
   site.Add("pump-7", "flow");
-  site.Add("meter-1", "power").product = "meter";
+  site.Add("pump-7", "power");
   const auto snapshot = site.Snapshot();
-  FilesOnly history;
-  const Time day = std::chrono::floor<std::chrono::days>(At(0));
-  history.files = {{.product = "pump", .level = "raw", .first = day},
-                   {.product = "meter", .level = "1m", .first = day - std::chrono::days(9)}};
-  storage::HistoryRetention rules{.raw = At(0)};
-  EXPECT_TRUE(RowsThatGo(history, *snapshot, rules).empty());  // That day is not over.
-  rules.raw_of_product["pump"] = At(0) + std::chrono::days(1);
-  const auto gone = RowsThatGo(history, *snapshot, rules);
-  ASSERT_EQ(gone.size(), 1U);
-  EXPECT_EQ(gone[0], std::pair(PointId{0}, uint64_t{10}));
-  EXPECT_EQ(history.asked_to, day + std::chrono::days(1));
+  std::vector<storage::HistoryDeletion> deleted(2);
+  deleted[0].of_point = {{"pump-7/flow", 3}, {"unknown/point-9", 2}, {"", 5}};
+  deleted[1].of_point = {{"pump-7/flow", 4}, {"retired/level", 1}, {"unknown/point-x", 1}};
+  const auto gone = RowsGone(deleted, snapshot.get(), [](const std::string& path) {
+    return path == "retired/level" ? std::optional(PointId{7}) : std::nullopt;
+  });
+  EXPECT_EQ(gone.of_point, (std::vector<std::pair<PointId, uint64_t>>{
+                               {PointId{0}, 7}, {PointId{7}, 1}, {PointId{9}, 2}}));
+  EXPECT_EQ(gone.unnamed, 6U);
+  EXPECT_EQ(RowsGone(deleted, nullptr, nullptr).unnamed, 14U);
 }
 
 TEST(RowClassesTest, ThePriorityIsThatOfTheDescription) {

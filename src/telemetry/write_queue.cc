@@ -6,8 +6,9 @@ namespace penstock::telemetry {
 
 namespace {
 
+// What was not let out of the quarantine is in it still.
 void BookAtDoor(PointLedger* ledger, const Batch& batch) {
-  if (ledger == nullptr) return;
+  if (ledger == nullptr || batch.released) return;
   ledger->Produce(batch.point, batch.ingest_time.empty() ? Time() : batch.ingest_time.back());
   ledger->Refuse(batch.point);
 }
@@ -25,28 +26,37 @@ void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds
   std::unique_lock lock(mutex_);
   not_full_.wait_for(lock, wait, [&] { return closed_ || HasRoom(rows); });
   if (closed_) {
-    books_.produced += rows;
-    books_.refused += rows;
+    BookRefusedAtDoor(batch);
     lock.unlock();
     BookAtDoor(options_.ledger, batch);
     if (on_durable) on_durable(Unavailable("the node is stopping, {} samples not taken", rows));
     return;
   }
-  books_.produced += rows;
   if (!HasRoom(rows)) {
-    books_.refused += rows;
+    BookRefusedAtDoor(batch);
     auto error = ResourceExhausted(
         "queue to the log is full: {} rows in {} batches wait, {} rows refused after {} ms", rows_,
         items_.size(), rows, wait.count());
     if (on_durable) refusals_.push_back({std::move(on_durable), std::move(error).error()});
     BookAtDoor(options_.ledger, batch);
   } else {
+    // Of what the books have in the quarantine; a crash may have taken that count.
+    const uint64_t released = batch.released ? std::min<uint64_t>(rows, books_.quarantined) : 0;
+    books_.quarantined -= released;
+    books_.produced += rows - released;
     rows_ += rows;
     ++accepted_;
     items_.push_back({std::move(batch), std::move(on_durable)});
   }
   lock.unlock();
   not_empty_.notify_one();
+}
+
+// The caller holds the lock.
+void WriteQueue::BookRefusedAtDoor(const Batch& batch) {
+  if (batch.released) return;
+  books_.produced += batch.size();
+  books_.refused += batch.size();
 }
 
 WriteQueue::Taken WriteQueue::Take(size_t rows_max, std::chrono::milliseconds wait) {
@@ -122,7 +132,7 @@ void WriteQueue::BookEarlier(const LedgerCounts& counts) {
   books_.stored += static_cast<uint64_t>(std::max<int64_t>(0, counts.stored()));
   books_.forwarded += counts.forwarded;
   books_.evicted += counts.evicted;
-  books_.quarantined += counts.quarantined;
+  books_.quarantined += static_cast<uint64_t>(std::max<int64_t>(0, counts.kept_apart()));
   books_.duplicates += counts.duplicates;
   books_.refused += counts.refused;
 }
@@ -149,6 +159,12 @@ void WriteQueue::BookStored(size_t rows) {
 void WriteQueue::BookRefused(size_t rows) {
   const std::lock_guard lock(mutex_);
   books_.refused += rows;
+  in_hand_ -= rows;
+}
+
+void WriteQueue::BookBackInQuarantine(size_t rows) {
+  const std::lock_guard lock(mutex_);
+  books_.quarantined += rows;
   in_hand_ -= rows;
 }
 

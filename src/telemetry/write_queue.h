@@ -59,8 +59,9 @@ class WriteQueue {
   void BookDropped(size_t duplicates, size_t quarantined);
   void BookStored(size_t rows);
   void BookRefused(size_t rows);
-  void BookEvicted(size_t rows);    // Stored before.
-  void BookForwarded(size_t rows);  // Stored before.
+  void BookBackInQuarantine(size_t rows);  // Released, and not stored after all.
+  void BookEvicted(size_t rows);           // Stored before.
+  void BookForwarded(size_t rows);         // Stored before.
   // What is really left in hand after a round: rows that a bug lost show up as the ledger's gap.
   void BookInHand(size_t rows);
   void BookHandled(size_t items);
@@ -69,6 +70,7 @@ class WriteQueue {
 
  private:
   bool HasRoom(size_t rows) const;
+  void BookRefusedAtDoor(const Batch& batch);
   void WaitForGroup(std::unique_lock<std::mutex>& lock);
 
   const Options options_;

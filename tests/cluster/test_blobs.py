@@ -73,6 +73,41 @@ def test_a_new_node_is_restored_from_the_archive(tmp_path, s3, nodes):
     eventually(lambda: len(second.samples("pump-7/flow")) == 1001)
 
 
+def test_old_files_leave_the_disk_and_come_back_for_a_question(tmp_path, s3, nodes):
+    site = write_site(tmp_path / "site", thing("pump-7", {"flow": number()}))
+    settings = site / "site.yaml"
+    settings.write_text(settings.read_text() + f'blobs: {{to: "{s3.address("/old")}", every: 1s, keep-local: 1d, cache_mib: 16}}\n')
+    node = nodes(site, env=s3.env)
+    old, new = now_us() - 5 * 86_400_000_000, now_us() - 5_000_000
+    for base in (old, new):
+        assert node.write("\n".join(f"pump-7 flow={i} {base + i * 1000}" for i in range(500))).status == 204
+    assert node.stop() == 0  # Flushes the history.
+    files = {p.parent.name: p for p in (site / "data/history").glob("*/20*/*.parquet")}
+    assert len(files) == 2
+    node.start()
+    eventually(lambda: not files[min(files)].exists(), 20, "the old file to leave the disk")
+    assert files[max(files)].exists()
+    both = [str(i) for i in range(500)] * 2
+    assert [f"{row['value']:g}" for row in node.samples("pump-7/flow")] == both
+    product = node.get("/api/v1/products")["items"][0]["name"]
+    sql = {"sql": f'SELECT count(*) AS n FROM "{product}"'}
+    assert "1000" in node.ask("POST", "/api/v1/sql", sql).text
+    # Away: what is here is answered, what is not says so.
+    assert node.stop() == 0
+    s3.end()
+    node.start()  # Its cache begins empty.
+    def rows_since(day):
+        return node.ask("GET", f"/api/v1/samples?point=pump-7/flow&from={day}T00:00:00Z&to=2100-01-01T00:00:00Z&limit=10000")
+
+    today = rows_since(max(files))
+    assert today.status == 200 and len(today.json()["items"]) == 500
+    away = rows_since("2020-01-01")
+    assert away.status == 503 and "archive" in away.text, away.text[:300]
+    s3.start()
+    eventually(lambda: rows_since("2020-01-01").status == 200, 40, "the archive to be asked again")
+    assert len(node.samples("pump-7/flow")) == 1000
+
+
 def test_a_store_that_is_away_does_not_hold_up_the_node(tmp_path, s3, nodes):
     site = write_site(tmp_path / "site", thing("pump-7", {"flow": number()}))
     settings = site / "site.yaml"

@@ -89,7 +89,9 @@ def test_a_violating_value_is_quarantined_corrected_and_released(tmp_path, nodes
     discard = f"/api/v1/quarantine/{entries['pump-7/starts']['id']}/discard"
     assert node.ask("POST", discard, {"reason": "stands for missing"}).json()["state"] == "discarded"
     assert node.get("/api/v1/quarantine", state="open")["items"] == []
-    ledger(node)
+    # A released row was produced when it came; now it is stored.
+    found = ledger(node)
+    assert [found[key] for key in ("produced", "stored", "quarantined", "released")] == [4, 3, 1, 1]
     actions = {e["action"] for e in node.get("/api/v1/audit")["items"]}
     assert {"quarantine.release", "quarantine.discard"} <= actions
 

@@ -78,8 +78,18 @@ def stored(node, prefix):
     return found
 
 
+def compare_ledgers(hub, edge):
+    """Both add up; what the edge has forwarded is what the hub has, and nothing is left to forward."""
+    here = eventually(lambda: (found := edge.get("/api/v1/ledger"))["stored"] == 0 and found, 15, "the edge to book what the hub has")
+    there = hub.get("/api/v1/ledger")
+    for ledger in (here, there):
+        assert ledger["gap"] == 0 and ledger["points_with_gap"] == 0 and ledger["lost"] == 0, ledger
+    assert here["forwarded"] == there["stored"] and here["evicted"] == 0, (here, there)
+
+
 def compare(ledger, hub, edge):
-    """Everything acknowledged is on the hub, once and in order, and both histories are the same."""
+    """Everything acknowledged is on the hub, once and in order, both histories are the same, and so are the ledgers."""
+    compare_ledgers(hub, edge)
     hub.stop()
     edge.stop()
     here, there = stored(edge, "pump-7"), stored(hub, "edge-7_pump-7")
@@ -121,6 +131,32 @@ def test_a_dead_hub_costs_nothing_but_time(pair):
     hub.start()
     edge.caught_up()
     assert hub.edge("edge-7")["epochs"][0]["rows"] == 41_000
+    compare(ledger, hub, edge)
+
+
+def test_the_ledger_says_what_waits_for_the_hub(pair):
+    hub, edge, _ = pair()
+    edge.start()
+    ledger = Ledger()
+    assert ledger.write(edge, 400)
+    edge.caught_up()
+    compare_ledgers(hub, edge)
+    hub.kill()
+    assert ledger.write(edge, 100)
+    found = edge.get("/api/v1/ledger")
+    assert (found["stored"], found["forwarded"], found["gap"]) == (100, 400, 0)
+    hour = edge.get("/api/v1/ledger", **{"from": "2020-01-01T00:00:00Z"})
+    points = {p["point"]: p for p in hour["points"]}
+    assert (points["pump-7/p1"]["forwarded"], points["pump-7/p1"]["stored"], points["pump-7/p1"]["gap"]) == (100, 25, 0)
+    doctor = json.loads(run("doctor", "--site", edge.site, "--json").stdout)
+    uplink = next(c for c in doctor["checks"] if c["check"] == "uplink")
+    assert "1 records wait" in uplink["text"], uplink
+    edge.kill()
+    edge.start()
+    found = edge.get("/api/v1/ledger")
+    assert (found["stored"], found["forwarded"], found["gap"]) == (100, 400, 0) or found["stored"] == 500, found
+    hub.start()
+    edge.caught_up()
     compare(ledger, hub, edge)
 
 
