@@ -3,10 +3,10 @@
 // 1. A row is told durable only after Sync() returned and when a query finds it; one Sync serves
 //    all that was queued meanwhile (group commit), so the slower the disk, the larger the groups.
 // 2. History gets records in the log's order and nothing else: `history_next` is the log index it
-//    needs next. The cursor "history" moves there only after a Flush wrote everything to Parquet
-//    and everybody with derived state (BeforeCursor) made that durable. After a crash the records
-//    from the cursor on are given again; rows below flushed_sequence_end() were in the files
-//    already and are skipped.
+//    needs next. Where it was when a flush began, the cursor "history" moves to only after that
+//    flush wrote everything to Parquet and everybody with derived state (BeforeCursor) made that
+//    durable. After a crash the records from the cursor on are given again; rows below
+//    flushed_sequence_end() were in the files already and are skipped.
 // 3. What of a group is not synced is not in the log, so it is tried again. When the time for that
 //    is over its rows are refused, use up no sequence numbers, and are forgotten by the duplicate
 //    search, because their producer will send them again. So are those of all later writes of the
@@ -294,21 +294,27 @@ void Pipeline::Impl::SweepSilent() {
   for (const Record& each : stored) Publish(each.batch, false);
 }
 
+// Files are written beside the rounds of the pipeline. When rows come faster than that, the round
+// waits, and with it whoever writes, so that memory stays bounded.
 void Pipeline::Impl::FlushWhenAskedOrDue() {
-  uint64_t asked = 0;
+  const auto tail_rows = [&] { return history.size().tail_rows; };  // With those being written.
+  if (flushing) {
+    auto status = Written(tail_rows() > options.tail_rows_max + options.tail_rows_max / 2);
+    if (!status) return;
+    (void)EndFlush(std::move(*status));
+  }
+  bool asked = false, failed = false;
   {
     const std::lock_guard lock(control);
-    if (flush_asked > flush_done) asked = flush_asked;
+    asked = flush_asked > flush_done;
+    failed = !flush_status;
   }
-  const bool long_tail = history.size().tail_rows > options.tail_rows_max;
-  if (asked == 0 && !long_tail && !flush.Due(Steady::now())) return;
-  auto done = FlushHistory();
+  const auto now = Steady::now();
+  const bool long_tail = tail_rows() > options.tail_rows_max && (!failed || flush_again.Due(now));
+  if (!asked && !long_tail && !flush.Due(now)) return;
+  BeginFlush();
   flush.Restart();
-  if (!done) LogSometimes(LogLevel::kError, "history", "history: " + done.error().ToString());
-  const std::lock_guard lock(control);
-  if (asked > 0) flush_done = asked;
-  flush_status = std::move(done);
-  flushed.notify_all();
+  if (auto status = Written(false)) (void)EndFlush(std::move(*status));
 }
 
 // --- The face

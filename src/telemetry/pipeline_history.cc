@@ -169,12 +169,52 @@ Status Pipeline::Impl::Replay() {
   return {};
 }
 
+// What history has by now is frozen there and written on a thread of its own; rows that come
+// meanwhile are of the next flush.
+void Pipeline::Impl::BeginFlush() {
+  flushing = true;
+  flushing_next = history_next;
+  {
+    const std::lock_guard lock(control);
+    flushing_asked = flush_asked;
+    written.reset();
+  }
+  history.FlushSoon([this](Status status) {
+    const std::lock_guard lock(control);
+    written = std::move(status);
+    written_changed.notify_all();
+    queue.Wake();
+  });
+}
+
+std::optional<Status> Pipeline::Impl::Written(bool wait) {
+  std::unique_lock lock(control);
+  if (wait) written_changed.wait(lock, [&] { return written.has_value(); });
+  return std::exchange(written, std::nullopt);
+}
+
+Status Pipeline::Impl::EndFlush(Status status) {
+  flushing = false;
+  const auto keep = [&]() -> Status {
+    TRY(status);
+    if (options.ledger != nullptr) TRY(options.ledger->Persist());
+    for (const auto& hook : before_cursor) TRY(hook());
+    TRY(log.SetCursor(kCursor, flushing_next));
+    return log.Trim();
+  };
+  Status kept = keep();
+  if (!kept) LogSometimes(LogLevel::kError, "history", "history: " + kept.error().ToString());
+  const std::lock_guard lock(control);
+  flush_done = std::max(flush_done, flushing_asked);
+  flush_status = kept;
+  flushed.notify_all();
+  return kept;
+}
+
 Status Pipeline::Impl::FlushHistory() {
-  TRY(history.Flush());
-  if (options.ledger != nullptr) TRY(options.ledger->Persist());
-  for (const auto& hook : before_cursor) TRY(hook());
-  TRY(log.SetCursor(kCursor, history_next));
-  return log.Trim();
+  if (flushing) (void)EndFlush(*Written(true));
+  BeginFlush();
+  return EndFlush(*Written(true));
 }
 
 }  // namespace penstock::telemetry

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -92,7 +93,11 @@ struct Pipeline::Impl {
   Status Replay();
   Status CatchUp(bool starting);
   Status ToHistory(const Batch& batch, uint64_t skip_below);
-  Status FlushHistory();
+  void BeginFlush();
+  // What came of it; nothing while it runs, unless told to wait for it.
+  std::optional<Status> Written(bool wait);
+  Status EndFlush(Status written);
+  Status FlushHistory();  // From the begin to the end.
   Status PassDamage(Status read);
   void Prime(const Batch& batch);
   void Periodic();
@@ -118,8 +123,9 @@ struct Pipeline::Impl {
   Check check;
   std::vector<std::function<Status()>> before_cursor;
 
-  std::mutex control;  // Guards the four below.
-  std::condition_variable flushed;
+  std::mutex control;  // Guards the six below.
+  std::condition_variable flushed, written_changed;
+  std::optional<Status> written;  // What came of the running flush.
   std::shared_ptr<const things::Snapshot> fresh_snapshot;
   uint64_t flush_asked = 0, flush_done = 0;
   Status flush_status;
@@ -130,8 +136,10 @@ struct Pipeline::Impl {
   std::shared_ptr<const things::Snapshot> snapshot;
   std::vector<storage::LogPriority> priorities;  // By PointId.
   uint64_t history_next = 0;                     // Log index that history needs next.
+  bool flushing = false;                         // The two below are of the running flush.
+  uint64_t flushing_next = 0, flushing_asked = 0;
   Every sweep{options.sweep_every}, flush{options.flush_every}, retain{options.retain_every};
-  Every catch_up{std::chrono::milliseconds(1000)};
+  Every catch_up{std::chrono::milliseconds(1000)}, flush_again{std::chrono::milliseconds(1000)};
   RetentionClock retention_clock;
 
   std::atomic<uint64_t> next_sequence{0};
