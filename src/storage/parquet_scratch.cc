@@ -5,8 +5,8 @@
 // one copy for each row, of which the byte costs its entropy and the copy a bit or two. The frame
 // is one that any zstd reads.
 //
-// ZSTD_compressSequences is in libzstd since 1.5.0, where the header calls it experimental: a
-// failure of it only means that the page is pressed in the usual way.
+// ZSTD_compressSequences is in libzstd since 1.5.0, where the header calls it experimental. So what
+// it gives is expanded again and compared: if it fails, a page is not pressed, and no more.
 #define ZSTD_STATIC_LINKING_ONLY
 #include "storage/parquet_scratch.h"
 
@@ -23,16 +23,21 @@ namespace penstock::storage {
 namespace {
 
 constexpr size_t kWordBytes = 4;
-constexpr size_t kRunWorthACopy = 2;  // Equal words.
+constexpr size_t kRunWorthACopy = 2;     // Equal words.
+constexpr size_t kBlockWords = 1 << 14;  // Of zstd, of at most 128 KiB.
 
 }  // namespace
 
 struct ParquetScratch::Copy : ZSTD_Sequence {};  // An array of these is one of those.
 
-ParquetScratch::ParquetScratch(int zstd_level) : context_(ZSTD_createCCtx()), level_(zstd_level) {
-  CHECK(context_ != nullptr);
+ParquetScratch::ParquetScratch(int zstd_level)
+    : context_(ZSTD_createCCtx()), expander_(ZSTD_createDCtx()), level_(zstd_level) {
+  CHECK(context_ != nullptr && expander_ != nullptr);
 }
-ParquetScratch::~ParquetScratch() { ZSTD_freeCCtx(context_); }
+ParquetScratch::~ParquetScratch() {
+  ZSTD_freeCCtx(context_);
+  ZSTD_freeDCtx(expander_);
+}
 
 // Where zstd writes: in `out` itself the bytes would be cleared first.
 size_t ParquetScratch::Room(size_t plain) {
@@ -74,10 +79,12 @@ void ParquetScratch::FindCopies(ByteView bytes, size_t words) {
   };
   uint32_t before = ~word(0);
   for (size_t i = 0; i < words; ++i) {
+    if (i > 0 && i % kBlockWords == 0) copy(0, 0);  // A block ends.
     const uint32_t value = word(i);
     if (value == before) {
+      const size_t block_end = std::min(words, (i / kBlockWords + 1) * kBlockWords);
       size_t end = i + 1;
-      while (end < words && word(end) == value) ++end;
+      while (end < block_end && word(end) == value) ++end;
       if (end - i >= kRunWorthACopy) {
         copy(1, (end - i) * kWordBytes);
         i = end - 1;
@@ -96,7 +103,7 @@ void ParquetScratch::FindCopies(ByteView bytes, size_t words) {
       copy(i + 1 - seen, kWordBytes - 1);
     }
   }
-  copies_.push_back({{0, literals, 0, 0}});
+  copy(0, 0);
 }
 
 bool ParquetScratch::CompressWords(ByteView bytes, size_t words, Bytes& out) {
@@ -110,11 +117,23 @@ bool ParquetScratch::CompressWords(ByteView bytes, size_t words, Bytes& out) {
   ZSTD_CCtx_setParameter(context_, ZSTD_c_chainLog, ZSTD_CHAINLOG_MIN);
   ZSTD_CCtx_setParameter(context_, ZSTD_c_windowLog,
                          std::clamp(static_cast<int>(std::bit_width(bytes.size())), 10, 27));
-  ZSTD_CCtx_setParameter(context_, ZSTD_c_blockDelimiters, ZSTD_sf_noBlockDelimiters);
+  ZSTD_CCtx_setParameter(context_, ZSTD_c_blockDelimiters, ZSTD_sf_explicitBlockDelimiters);
   ZSTD_CCtx_setParameter(context_, ZSTD_c_literalCompressionMode, ZSTD_ps_enable);
+#if ZSTD_VERSION_NUMBER >= 10504  // Before, it always looked for distances that come again.
+  ZSTD_CCtx_setParameter(context_, ZSTD_c_searchForExternalRepcodes, ZSTD_ps_enable);
+#endif
   const size_t size = ZSTD_compressSequences(context_, room_.get(), room, copies_.data(),
                                              copies_.size(), bytes.data(), bytes.size());
   ZSTD_CCtx_reset(context_, ZSTD_reset_session_and_parameters);
+  if (ZSTD_isError(size) != 0) return false;
+  if (bytes.size() > expanded_size_) {
+    expanded_ = std::make_unique_for_overwrite<uint8_t[]>(bytes.size());
+    expanded_size_ = bytes.size();
+  }
+  const size_t again =
+      ZSTD_decompressDCtx(expander_, expanded_.get(), bytes.size(), room_.get(), size);
+  if (again != bytes.size() || !std::ranges::equal(bytes, std::span(expanded_.get(), again)))
+    return false;
   return Append(size, bytes.size(), out);
 }
 

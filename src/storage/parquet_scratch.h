@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 
 struct ZSTD_CCtx_s;
+struct ZSTD_DCtx_s;
 
 namespace penstock::storage {
 
@@ -40,9 +41,10 @@ class ParquetScratch {
   bool Append(size_t size, size_t plain, Bytes& out) const;
 
   ZSTD_CCtx_s* context_;
+  ZSTD_DCtx_s* expander_;
   const int level_;
-  std::unique_ptr<uint8_t[]> room_;
-  size_t room_size_ = 0;
+  std::unique_ptr<uint8_t[]> room_, expanded_;
+  size_t room_size_ = 0, expanded_size_ = 0;
   std::vector<Copy> copies_;
   std::vector<uint32_t> last_;  // Where upper bytes were seen last: place + 1, 0 for never.
 };
