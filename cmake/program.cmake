@@ -59,3 +59,8 @@ endif()
 add_executable(history_growth EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/history/history_growth.cc")
 penstock_target(history_growth)
 target_link_libraries(history_growth PRIVATE penstock_storage)
+
+# What a sample costs on disk, by the shape of the values.
+add_executable(history_bytes EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/history/history_bytes.cc")
+penstock_target(history_bytes)
+target_link_libraries(history_bytes PRIVATE penstock_storage)
