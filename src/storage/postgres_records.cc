@@ -33,6 +33,12 @@ constexpr auto kRefuseFor = std::chrono::seconds(1);
 constexpr auto kLockWait = std::chrono::seconds(10);
 constexpr size_t kTranslatedMax = 1024;
 
+Metric& Away() {
+  static Metric& metric =
+      Gauge("penstock_records_away", "1 while the database that holds the records is away.");
+  return metric;
+}
+
 bool Writes(std::string_view sql) {
   const size_t at = sql.find_first_not_of(" \t\r\n(");
   const std::string_view first = sql.substr(std::min(at, sql.size()), 4);
@@ -50,13 +56,14 @@ class PostgresRecords final : public Records {
     return Prepare(true);
   }
 
-  Status Migrate(std::string_view room, std::initializer_list<Migration> migrations) override;
   Result<int64_t> Run(std::string_view sql, std::vector<SqlValue> parameters) override;
   Result<std::vector<SqlRow>> Query(std::string_view sql,
                                     std::vector<SqlValue> parameters) override;
   Status Transaction(const std::function<Status()>& work) override;
 
  private:
+  Status RunScript(std::string_view sql) override;
+  std::string place() const override { return connection_.address().shown; }
   Status Prepare(bool first);
   Status TakeLock(bool first);
   Status Ready();
@@ -74,6 +81,7 @@ class PostgresRecords final : public Records {
   bool broken_ = false;      // The connection was lost inside the present transaction.
   std::string transaction_;  // The server's id of it.
   Steady::time_point refuse_until_{};
+  bool away_ = false;  // The last reconnect failed.
   std::unordered_map<std::string, PostgresStatement> translated_;
 };
 
@@ -130,7 +138,8 @@ Status PostgresRecords::TakeLock(bool first) {
 Status PostgresRecords::Ready() {
   if (connection_.alive()) return {};
   if (Steady::now() < refuse_until_) return Unavailable("the records' database is away");
-  const auto deadline = Steady::now() + kReconnectFor;
+  // Once it is known to be away, one try at a time; nobody shall wait for more.
+  const auto deadline = Steady::now() + (away_ ? std::chrono::seconds(0) : kReconnectFor);
   LogSometimes(LogLevel::kWarn, "records", "records: connection lost; connecting again");
   static Metric& reconnects = Counter("penstock_records_reconnects_total",
                                       "Reconnects to the database that holds the records.");
@@ -139,10 +148,14 @@ Status PostgresRecords::Ready() {
     if (status) status = Prepare(false);
     if (status) {
       reconnects.Add();
+      away_ = false;
+      Away().Set(0);
       return {};
     }
     if (Steady::now() >= deadline || status.error().code == Code::kAlreadyExists) {
       refuse_until_ = Steady::now() + kRefuseFor;
+      away_ = true;
+      Away().Set(1);
       return status;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -291,39 +304,12 @@ Status PostgresRecords::Transaction(const std::function<Status()>& work) {
   return status;
 }
 
-Status PostgresRecords::Migrate(std::string_view room,
-                                std::initializer_list<Migration> migrations) {
-  const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto rows,
-                   Query("SELECT version FROM schema_versions WHERE room=?", {std::string(room)}));
-  const int64_t present = rows.empty() ? 0 : rows[0].Integer(0);
-  int known = 0;
-  for (const Migration& migration : migrations) {
-    CHECK(migration.version == known + 1);  // 1, 2, 3 ... without a hole.
-    known = migration.version;
-  }
-  if (present > known) {
-    auto error = FailedPrecondition("records of {} have schema {}, this program knows up to {}",
-                                    room, present, known);
-    error.error()
-        .Where(connection_.address().shown)
-        .Fix("start the version that wrote these records, or a newer one");
-    return error;
-  }
-  for (const Migration& migration : migrations) {
-    if (migration.version <= present) continue;
-    TRY(Transaction([&]() -> Status {
-      ASSIGN_OR_RETURN(const auto statements, SplitStatements(migration.sql));
-      for (const std::string& statement : statements) TRY(Run(statement, {}));
-      TRY(
-          Run("INSERT INTO schema_versions VALUES(?,?) ON CONFLICT(room) DO UPDATE SET "
-              "version=excluded.version",
-              {std::string(room), int64_t{migration.version}}));
-      return {};
-    }));
-    translated_.clear();
-    connection_.Forget();
-  }
+// What was learned of the tables, and what was prepared for them, may no longer fit.
+Status PostgresRecords::RunScript(std::string_view sql) {
+  ASSIGN_OR_RETURN(const auto statements, SplitStatements(sql));
+  for (const std::string& statement : statements) TRY(Run(statement, {}));
+  translated_.clear();
+  connection_.Forget();
   return {};
 }
 

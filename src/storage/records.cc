@@ -140,7 +140,6 @@ class SqliteRecords final : public Records {
         "BEGIN IMMEDIATE; COMMIT");
   }
 
-  Status Migrate(std::string_view room, std::initializer_list<Migration> migrations) override;
   Result<int64_t> Run(std::string_view sql, std::vector<SqlValue> parameters) override;
   Result<std::vector<SqlRow>> Query(std::string_view sql,
                                     std::vector<SqlValue> parameters) override;
@@ -162,6 +161,8 @@ class SqliteRecords final : public Records {
     return {};
   }
 
+  Status RunScript(std::string_view sql) override { return Execute(sql); }
+  std::string place() const override { return file_; }
   Result<sqlite3_stmt*> Prepare(std::string_view sql);
   Result<std::vector<SqlRow>> Step(std::string_view sql, const std::vector<SqlValue>& parameters);
 
@@ -264,36 +265,6 @@ Status SqliteRecords::Transaction(const std::function<Status()>& work) {
   return status;
 }
 
-Status SqliteRecords::Migrate(std::string_view room, std::initializer_list<Migration> migrations) {
-  const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto rows,
-                   Query("SELECT version FROM schema_versions WHERE room=?", {std::string(room)}));
-  const int64_t present = rows.empty() ? 0 : rows[0].Integer(0);
-  int known = 0;
-  for (const Migration& migration : migrations) {
-    CHECK(migration.version == known + 1);  // 1, 2, 3 ... without a hole.
-    known = migration.version;
-  }
-  if (present > known) {
-    auto error = FailedPrecondition("records of {} have schema {}, this program knows up to {}",
-                                    room, present, known);
-    error.error().Where(file_).Fix("start the version that wrote this data folder, or a newer one");
-    return error;
-  }
-  for (const Migration& migration : migrations) {
-    if (migration.version <= present) continue;
-    TRY(Transaction([&]() -> Status {
-      TRY(Execute(migration.sql));
-      TRY(
-          Run("INSERT INTO schema_versions VALUES(?,?) ON CONFLICT(room) DO UPDATE SET "
-              "version=excluded.version",
-              {std::string(room), int64_t{migration.version}}));
-      return {};
-    }));
-  }
-  return {};
-}
-
 bool IsPostgres(std::string_view address) {
   return address.starts_with("postgresql://") || address.starts_with("postgres://");
 }
@@ -358,6 +329,35 @@ Bytes SqlRow::Blob(size_t column) const {
 bool SqlRow::IsNull(size_t column) const {
   CHECK(column < values_.size());
   return std::holds_alternative<std::nullptr_t>(values_[column]);
+}
+
+Status Records::Migrate(std::string_view room, std::initializer_list<Migration> migrations) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Query("SELECT version FROM schema_versions WHERE room=?", {std::string(room)}));
+  const int64_t present = rows.empty() ? 0 : rows[0].Integer(0);
+  int known = 0;
+  for (const Migration& migration : migrations) {
+    CHECK(migration.version == known + 1);  // 1, 2, 3 ... without a hole.
+    known = migration.version;
+  }
+  if (present > known) {
+    auto error = FailedPrecondition("records of {} have schema {}, this program knows up to {}",
+                                    room, present, known);
+    error.error().Where(place()).Fix("start the version that wrote these records, or a newer one");
+    return error;
+  }
+  for (const Migration& migration : migrations) {
+    if (migration.version <= present) continue;
+    TRY(Transaction([&]() -> Status {
+      TRY(RunScript(migration.sql));
+      TRY(
+          Run("INSERT INTO schema_versions VALUES(?,?) ON CONFLICT(room) DO UPDATE SET "
+              "version=excluded.version",
+              {std::string(room), int64_t{migration.version}}));
+      return {};
+    }));
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Records>> Records::Open(const std::string& address) {

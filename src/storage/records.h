@@ -53,7 +53,7 @@ class Records {
 
   // Applies the room's migrations that are not yet there. kFailedPrecondition for a newer schema
   // than known.
-  virtual Status Migrate(std::string_view room, std::initializer_list<Migration> migrations) = 0;
+  Status Migrate(std::string_view room, std::initializer_list<Migration> migrations);
   // A statement without result rows; returns the number of changed rows.
   virtual Result<int64_t> Run(std::string_view sql, std::vector<SqlValue> parameters = {}) = 0;
   virtual Result<std::vector<SqlRow>> Query(std::string_view sql,
@@ -61,6 +61,11 @@ class Records {
   // All or nothing; an error from `work` rolls back. Run/Query inside belong to the transaction
   // (same thread).
   virtual Status Transaction(const std::function<Status()>& work) = 0;
+
+ private:
+  // A migration's statements, inside a transaction. For Migrate alone.
+  virtual Status RunScript(std::string_view sql) = 0;
+  virtual std::string place() const = 0;  // For messages: the file, or the server and database.
 };
 
 }  // namespace penstock::storage
