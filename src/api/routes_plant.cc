@@ -72,7 +72,7 @@ Result<Response> OneThing(const Services& services, const std::string& name) {
   const things::Thing* thing = snapshot->FindThing(name);
   if (thing == nullptr) return NotFound("thing unknown: {}", name.substr(0, 100));
   Json body = ThingJson(*thing);
-  body["document"] = thing->document;
+  body["document"] = thing->document.Parse();
   body["point_list"] = Json::array();
   for (const auto& property : thing->properties)
     body["point_list"].push_back(PointJson(services, property.point, false));

@@ -9,18 +9,9 @@ namespace {
 
 using storage::LogPriority;
 
-LogPriority PriorityOf(const things::Thing& thing, const things::Point& point) {
-  const auto properties = thing.document.find("properties");
-  if (properties != thing.document.end() && properties->is_object()) {
-    const auto property = properties->find(point.property);
-    if (property != properties->end() && property->is_object()) {
-      const std::string named = StringOr(*property, "ps:priority", "");
-      if (named == "low") return LogPriority::kLow;
-      if (named == "high") return LogPriority::kHigh;
-      if (named == "normal") return LogPriority::kNormal;
-    }
-  }
-  return point.type == things::ValueType::kWaveform ? LogPriority::kLow : LogPriority::kNormal;
+LogPriority PriorityOf(const things::Property& property) {
+  const bool waveform = property.point.type == things::ValueType::kWaveform;
+  return property.priority.value_or(waveform ? LogPriority::kLow : LogPriority::kNormal);
 }
 
 // "unknown/point-7": as rows without a description are named (Pipeline::Impl::NameUnknown).
@@ -41,7 +32,7 @@ std::vector<LogPriority> PrioritiesOf(const things::Snapshot& snapshot) {
   for (const things::Thing& thing : snapshot.things)
     for (const things::Property& property : thing.properties)
       if (property.point.id.value < priorities.size())
-        priorities[property.point.id.value] = PriorityOf(thing, property.point);
+        priorities[property.point.id.value] = PriorityOf(property);
   return priorities;
 }
 

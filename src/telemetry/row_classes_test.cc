@@ -34,10 +34,10 @@ TEST(RowClassesTest, ThePriorityIsThatOfTheDescription) {
   site.Add("pump-7", "tripped");
   site.Add("pump-7", "comfort");
   things::Snapshot snapshot = *site.Snapshot();
-  snapshot.things[0].document = {{"properties",
-                                  {{"wave_kept", {{"ps:priority", "normal"}}},
-                                   {"tripped", {{"ps:priority", "high"}}},
-                                   {"comfort", {{"ps:priority", "low"}}}}}};
+  auto& properties = snapshot.things[0].properties;
+  properties[2].priority = LogPriority::kNormal;
+  properties[3].priority = LogPriority::kHigh;
+  properties[4].priority = LogPriority::kLow;
   EXPECT_EQ(PrioritiesOf(snapshot),
             (std::vector<LogPriority>{LogPriority::kNormal, LogPriority::kLow, LogPriority::kNormal,
                                       LogPriority::kHigh, LogPriority::kLow}));

@@ -64,8 +64,7 @@ struct Gathered {
   std::set<std::string> things, models, areas;
 };
 
-void Gather(const Thing& thing, const Property& property, const ContractSet& contracts,
-            Gathered& product) {
+void Gather(const Property& property, const ContractSet& contracts, Gathered& product) {
   const Point& point = property.point;
   product.things.insert(point.thing);
   product.areas.insert(AreaOf(point.asset));
@@ -87,10 +86,7 @@ void Gather(const Thing& thing, const Property& property, const ContractSet& con
   field.sample_rate_hz = point.sample_rate_hz;
   field.points.push_back(point.path());
   MakeStricter(field.classification, point.classification);
-  const auto documents = thing.document.find("properties");
-  if (field.description.empty() && documents != thing.document.end() &&
-      documents->contains(point.property))
-    field.description = StringOr((*documents)[point.property], "description", "");
+  if (field.description.empty()) field.description = property.description;
 }
 
 void LayOver(const DataContract& contract, ProductField& field) {
@@ -192,7 +188,7 @@ std::vector<DataProduct> ProductsOf(const Snapshot& snapshot, const ContractSet&
   for (const Thing& thing : snapshot.things)
     for (const Property& property : thing.properties)
       if (!property.point.product.empty())
-        Gather(thing, property, contracts, products[property.point.product]);
+        Gather(property, contracts, products[property.point.product]);
   std::vector<DataProduct> all;
   for (auto& [name, gathered] : products)
     all.push_back(Finish(name, std::move(gathered), snapshot, retention));

@@ -23,9 +23,9 @@ Snapshot SiteOf(const std::string& classification) {
   for (const char* name : {"pump-7", "pump-8"}) {
     Thing thing;
     thing.name = name;
-    thing.document = {{"properties", {{"flow", {{"description", "Delivered flow."}}}}}};
     thing.properties = {PropertyOf(name, "flow", "pump", "internal"),
                         PropertyOf(name, "operator", "pump", classification)};
+    thing.properties[0].description = "Delivered flow.";
     snapshot.things.push_back(std::move(thing));
   }
   snapshot.models.push_back({.name = "pump@1.2",

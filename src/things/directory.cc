@@ -8,7 +8,8 @@
 // unless that contradicts something accepted since.
 //
 // A snapshot owns its things; by_id points into them, so a snapshot is never copied or changed once
-// given out.
+// given out. What is in force is kept once: a thing that was read anew moves into the snapshot that
+// first has it, and its file refers to it there.
 #include "things/directory.h"
 
 #include <sys/stat.h>
@@ -26,7 +27,7 @@
 namespace penstock::things {
 namespace {
 
-constexpr size_t kMaxFiles = 10'000;
+constexpr size_t kMaxFiles = 200'000;
 
 struct Stamp {
   uint64_t size = 0, inode = 0;
@@ -44,8 +45,9 @@ std::optional<Stamp> StampOf(const std::string& path) {
 // Things and models by the same rules: what the file says now, and what of it is in force.
 template <typename T>
 struct Version {
-  std::shared_ptr<const T> read;      // Null when the file has mistakes.
-  std::shared_ptr<const T> accepted;  // In force; null when never accepted.
+  std::shared_ptr<T> read;      // Null when the file has mistakes.
+  std::shared_ptr<T> accepted;  // In force; null when never accepted.
+  bool shared = false;          // `accepted` lies in a snapshot: others look at it.
   bool settled() const { return read != nullptr && read == accepted; }
 };
 
@@ -73,7 +75,7 @@ void Take(Version<T>& version, std::optional<T> read) {
   if (version.accepted != nullptr && version.accepted->document == read->document)
     version.read = version.accepted;
   else
-    version.read = std::make_shared<const T>(std::move(*read));
+    version.read = std::make_shared<T>(std::move(*read));
 }
 
 }  // namespace
@@ -86,8 +88,9 @@ class Directory::Files {
   }
 
   bool Changed() const {
-    const auto names = Names();
+    auto names = Names();
     if (!names) return !files_.empty();
+    names->resize(std::min(names->size(), kMaxFiles));
     if (names->size() != files_.size()) return true;
     for (const std::string& name : *names) {
       const auto found = files_.find(name);
@@ -107,21 +110,34 @@ class Directory::Files {
     return InForce() != published_;
   }
 
-  void Published() { published_ = InForce(); }
-
-  std::vector<Thing> things() const {
-    std::vector<Thing> things;
-    for (const auto& [name, file] : files_)
-      if (file.thing.accepted != nullptr) things.push_back(*file.thing.accepted);
-    std::sort(things.begin(), things.end(),
-              [](const Thing& a, const Thing& b) { return a.name < b.name; });
-    return things;
+  // Of all that is in force, in the order of Publish.
+  std::vector<std::string> Paths() {
+    std::vector<std::string> paths;
+    for (const Version<Thing>* version : Things())
+      for (const Property& property : version->accepted->properties)
+        paths.push_back(property.point.path());
+    return paths;
   }
 
-  std::vector<ThingModel> models() const {
-    std::vector<ThingModel> models;
-    for (const auto& [name, model] : models_) models.push_back(model);
-    return models;
+  // What is in force, with an id for each of Paths().
+  std::shared_ptr<Snapshot> Publish(const std::vector<PointId>& ids) {
+    auto snapshot = std::make_shared<Snapshot>();
+    const std::vector<Version<Thing>*> versions = Things();
+    snapshot->things.reserve(versions.size());
+    for (Version<Thing>* version : versions) {
+      if (version->shared)
+        snapshot->things.push_back(*version->accepted);
+      else
+        snapshot->things.push_back(std::move(*version->accepted));
+      std::shared_ptr<Thing> there(snapshot, &snapshot->things.back());
+      if (version->settled()) version->read = there;
+      version->accepted = std::move(there);
+      version->shared = true;
+    }
+    for (const auto& [name, model] : models_) snapshot->models.push_back(model);
+    published_ = InForce();
+    Number(*snapshot, ids);
+    return snapshot;
   }
 
  private:
@@ -129,19 +145,25 @@ class Directory::Files {
     ASSIGN_OR_RETURN(std::vector<std::string> names, ListFiles(folder_, ".td.json"));
     ASSIGN_OR_RETURN(const std::vector<std::string> models, ListFiles(folder_, ".tm.json"));
     names.insert(names.end(), models.begin(), models.end());
-    if (names.size() > kMaxFiles) names.resize(kMaxFiles);
     return names;
   }
 
   static bool IsModel(const std::string& name) { return name.ends_with(".tm.json"); }
 
   void ReadFiles(std::vector<Finding>& findings) {
-    const auto names = Names();
+    auto names = Names();
     if (!names) {
       Error error = names.error();
       error.fix = "a site folder holds things/ with NAME.td.json and NAME.tm.json files";
       findings.push_back({true, std::move(error)});
       return;  // Everything stays in force: a folder that is gone for a moment stops no plant.
+    }
+    if (names->size() > kMaxFiles) {
+      findings.push_back({true, Error{Code::kResourceExhausted,
+                                      fmt::format("{} files, {} are read: \"{}\" and on are not",
+                                                  names->size(), kMaxFiles, (*names)[kMaxFiles]),
+                                      folder_, "", "share the things out among several nodes"}});
+      names->resize(kMaxFiles);
     }
     WarnOfOthers(findings);
     std::map<std::string, File> present;
@@ -155,6 +177,30 @@ class Directory::Files {
       ReadOne(name, file);
     }
     files_ = std::move(present);
+  }
+
+  std::vector<Version<Thing>*> Things() {
+    std::vector<Version<Thing>*> things;
+    for (auto& [name, file] : files_)
+      if (file.thing.accepted != nullptr) things.push_back(&file.thing);
+    std::ranges::sort(things, {}, [](const Version<Thing>* v) -> const std::string& {
+      return v->accepted->name;
+    });
+    return things;
+  }
+
+  static void Number(Snapshot& snapshot, const std::vector<PointId>& ids) {
+    uint32_t end = 0;
+    for (const PointId id : ids) end = std::max(end, id.value + 1);
+    snapshot.by_id.resize(end);
+    snapshot.by_path.reserve(ids.size());
+    auto next = ids.begin();
+    for (Thing& thing : snapshot.things)
+      for (Property& property : thing.properties) {
+        property.point.id = *next++;
+        snapshot.by_id[property.point.id.value] = &property;
+        snapshot.by_path.emplace(property.point.path(), property.point.id);
+      }
   }
 
   void WarnOfOthers(std::vector<Finding>& findings) const {
@@ -249,6 +295,7 @@ class Directory::Files {
       const bool bad = HasError(found);
       Append(findings, std::move(found));
       if (!bad) {
+        if (!version.settled()) version.shared = false;
         version.accepted = version.read;
         return site.Add(*version.accepted);
       }
@@ -283,38 +330,16 @@ Directory::Directory(std::string folder, PointIds& ids)
 
 Directory::~Directory() = default;
 
-namespace {
-
-Status GiveIds(Snapshot& snapshot, PointIds& ids) {
-  std::vector<std::string> paths;
-  for (const Thing& thing : snapshot.things)
-    for (const Property& property : thing.properties) paths.push_back(property.point.path());
-  ASSIGN_OR_RETURN(const std::vector<PointId> given, ids.IdsOf(paths));
-  size_t next = 0;
-  for (Thing& thing : snapshot.things)
-    for (Property& property : thing.properties) {
-      const PointId id = given[next];
-      property.point.id = id;
-      if (snapshot.by_id.size() <= id.value) snapshot.by_id.resize(id.value + size_t{1});
-      snapshot.by_id[id.value] = &property;
-      snapshot.by_path.emplace(paths[next++], id);
-    }
-  return {};
-}
-
-}  // namespace
-
 std::vector<Finding> Directory::Reload() {
   std::vector<Finding> findings;
   const bool changed = files_->Reload(findings);
   if (!changed) return findings;
-  auto next = std::make_shared<Snapshot>();
-  next->things = files_->things();
-  next->models = files_->models();
-  if (const Status given = GiveIds(*next, ids_); !given) {
-    findings.push_back({true, given.error()});
+  const auto ids = ids_.IdsOf(files_->Paths());
+  if (!ids) {
+    findings.push_back({true, ids.error()});
     return findings;
   }
+  auto next = files_->Publish(*ids);
   std::vector<std::function<void(std::shared_ptr<const Snapshot>)>> listeners;
   std::shared_ptr<const Snapshot> published;
   {
@@ -323,7 +348,6 @@ std::vector<Finding> Directory::Reload() {
     published = snapshot_ = std::move(next);
     listeners = listeners_;
   }
-  files_->Published();
   LogInfo("things: revision {}, {} things, {} points, {} findings", published->revision,
           published->things.size(), published->by_path.size(), findings.size());
   for (const auto& listener : listeners) listener(published);

@@ -113,6 +113,64 @@ TEST_F(DirectoryTest, ABadFileKeepsItsOldVersion) {
   EXPECT_EQ(changes_, 2);
 }
 
+TEST_F(DirectoryTest, ASnapshotInUseStaysAsItWas) {
+  Put("pump-7.td.json", Td("pump-7", 40));
+  Put("pump-8.td.json", Td("pump-8", 42));
+  Reload();
+  const auto before = Now();
+  Put("pump-7.td.json", Td("pump-7", 44));
+  Put("pump-6.td.json", Td("pump-6", 48));
+  EXPECT_EQ(Reload(), "");
+  const auto after = Now();
+  const auto told = [](const Snapshot& snapshot) {
+    std::string text;
+    for (const Thing& thing : snapshot.things)
+      text += fmt::format(
+          "{} at {} has id {}, {}\n", thing.name, thing.properties[0].source()->modbus.address,
+          thing.properties[0].point.id.value, thing.document.Parse()["title"].dump());
+    return text;
+  };
+  EXPECT_EQ(told(*before),
+            "pump-7 at 40 has id 0, \"pump-7\"\npump-8 at 42 has id 1, \"pump-8\"\n");
+  EXPECT_EQ(told(*after),
+            "pump-6 at 48 has id 2, \"pump-6\"\npump-7 at 44 has id 0, \"pump-7\"\n"
+            "pump-8 at 42 has id 1, \"pump-8\"\n");
+  EXPECT_EQ(after->FindPoint(PointId{1}), &after->things[2].properties[0].point);
+  Remove("pump-6.td.json");
+  EXPECT_EQ(Reload(), "");
+  EXPECT_EQ(told(*Now()), "pump-7 at 44 has id 0, \"pump-7\"\npump-8 at 42 has id 1, \"pump-8\"\n");
+}
+
+// Gives ids when it pleases.
+class MoodyIds final : public PointIds {
+ public:
+  Result<PointId> IdOf(const std::string& path) override {
+    if (closed) return Unavailable("no ids now");
+    return ids_->IdOf(path);
+  }
+  bool closed = false;
+
+ private:
+  std::unique_ptr<PointIds> ids_ = PointIdsInMemory();
+};
+
+TEST_F(DirectoryTest, WithoutIdsThingsWaitForTheNextTime) {
+  MoodyIds ids;
+  Directory directory(folder_, ids);
+  Put("pump-7.td.json", Td("pump-7", 40));
+  directory.Reload();
+  Put("pump-8.td.json", Td("pump-8", 42));
+  ids.closed = true;
+  const auto findings = directory.Reload();
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].error.message, "no ids now");
+  EXPECT_EQ(directory.snapshot()->things.size(), 1U);
+  ids.closed = false;
+  EXPECT_TRUE(directory.Reload().empty());
+  EXPECT_EQ(directory.snapshot()->things.size(), 2U);
+  EXPECT_EQ(directory.snapshot()->things[1].properties[0].source()->modbus.address, 42);
+}
+
 TEST_F(DirectoryTest, AFileThatWasNeverGoodIsLeftOut) {
   PutText("pump-7.td.json", std::string("[]"));
   Put("pump-8.td.json", Td("pump-8", 42));

@@ -108,7 +108,7 @@ class Reader {
     result.findings = findings_.Take();
     if (!good) return result;
     thing_.file = findings_.file();
-    thing_.document = document_;
+    thing_.document = KeptDocument(document_);
     result.thing = std::move(thing_);
     return result;
   }
@@ -180,8 +180,10 @@ class Reader {
     if (definitions->empty())
       findings_.Mistake("/securityDefinitions", "no definition",
                         "\"securityDefinitions\": {\"none\": {\"scheme\": \"nosec\"}}");
-    if (document_.contains("security"))
+    if (document_.contains("security")) {
       CheckSecurity(document_["security"], *definitions, "/security");
+      thing_.wants_password = WantsPassword(document_["security"], *definitions);
+    }
     for (const auto& [name, definition] : definitions->items()) {
       const std::string scheme = StringOr(definition, "scheme", "");
       if (scheme.empty() || scheme == "nosec" || scheme == "basic" || HasPlaceholder(scheme))
@@ -190,6 +192,15 @@ class Reader {
                       fmt::format("scheme \"{}\" is not used by any driver", scheme.substr(0, 40)),
                       "nosec or basic");
     }
+  }
+
+  static bool WantsPassword(const Json& names, const Json& definitions) {
+    const auto is_basic = [&](const Json& name) {
+      const auto scheme = name.is_string() ? definitions.find(name.get_ref<const std::string&>())
+                                           : definitions.end();
+      return scheme != definitions.end() && StringOr(*scheme, "scheme", "") == "basic";
+    };
+    return names.is_array() ? std::any_of(names.begin(), names.end(), is_basic) : is_basic(names);
   }
 
   void CheckSecurity(const Json& names, const Json& definitions, const std::string& pointer) {
@@ -232,6 +243,15 @@ class Reader {
     return Shaped(
         object, "ps:product", base, [](const std::string& t) { return IsName(t, true); },
         "data product", "a name in a-z, 0-9, _, - and .: line-1-process");
+  }
+
+  // Other words were told by the vocabulary check.
+  std::optional<storage::LogPriority> Priority(const Json& json) const {
+    const std::string word = Text(json, "ps:priority");
+    if (word == "low") return storage::LogPriority::kLow;
+    if (word == "normal") return storage::LogPriority::kNormal;
+    if (word == "high") return storage::LogPriority::kHigh;
+    return std::nullopt;
   }
 
   void ReadTerms() {
@@ -310,6 +330,7 @@ class Reader {
           "/properties",
           fmt::format("{} properties, at most {}", properties->size(), kMaxProperties),
           "split the thing");
+    thing_.properties.reserve(properties->size());
     for (const auto& [name, json] : properties->items()) {
       if (!json.is_object()) continue;
       const std::string pointer = "/properties/" + EscapePointer(name);
@@ -336,6 +357,8 @@ class Reader {
     point.classification = Text(json, "ps:classification");
     if (point.classification.empty()) point.classification = defaults_.classification;
     property.column = Text(json, "ps:column");
+    property.description = Text(json, "description");
+    property.priority = Priority(json);
     const bool typed = ReadType(json, pointer, point);
     ReadUnit(json, pointer, point);
     ReadRange(json, pointer, point);
@@ -513,6 +536,7 @@ class Reader {
     if (model()) return;  // A model's forms are templates: their addresses come with the instance.
     const Json* definitions = Object(document_, "securityDefinitions");
     const size_t before = findings_.errors();
+    property.forms.reserve(forms->size());
     for (size_t i = 0; i < forms->size(); ++i) {
       const std::string place = fmt::format("{}/forms/{}", pointer, i);
       const Json& form = (*forms)[i];

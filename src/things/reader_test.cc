@@ -69,6 +69,32 @@ TEST(ReaderTest, ReadsTheDocumentedExample) {
   EXPECT_EQ(form.polling, std::chrono::milliseconds(500));
 }
 
+TEST(ReaderTest, TheDocumentIsKeptWhole) {
+  const Json td = PumpTd();
+  const Thing thing = *ReadThingDescription(td, "things/pump-7.td.json").thing;
+  EXPECT_EQ(thing.document.Parse(), td);
+  EXPECT_EQ(thing.document.Text(), td.dump());
+  EXPECT_EQ(thing.document, KeptDocument(td));
+  EXPECT_NE(thing.document, KeptDocument(Json::object()));
+  EXPECT_TRUE(KeptDocument().Parse().is_null());
+}
+
+TEST(ReaderTest, ReadsPriorityDescriptionAndSecurity) {
+  Json td = PumpTd();
+  Property0(td)["description"] = "Behind the valve.";
+  Property0(td)["ps:priority"] = "high";
+  td["securityDefinitions"]["login"] = {{"scheme", "basic"}};
+  Thing thing = *ReadThingDescription(td, "things/pump-7.td.json").thing;
+  EXPECT_EQ(thing.properties[0].description, "Behind the valve.");
+  EXPECT_EQ(thing.properties[0].priority, storage::LogPriority::kHigh);
+  EXPECT_FALSE(thing.wants_password);
+  td["security"] = {"none", "login"};
+  Property0(td).erase("ps:priority");
+  thing = *ReadThingDescription(td, "things/pump-7.td.json").thing;
+  EXPECT_TRUE(thing.wants_password);
+  EXPECT_EQ(thing.properties[0].priority, std::nullopt);
+}
+
 TEST(ReaderTest, ADoubleInTwoRegistersReadsAsDocumented) {
   Json td = PumpTd();
   Form0(td)["modv:type"] = "xsd:double";

@@ -1,14 +1,17 @@
 // A W3C WoT Thing Description 1.1 as the drivers use it: one real source, its points and how to
 // reach them.
 //
-// The JSON is kept whole (`document`); what is typed here is what the program reads.
+// The JSON is kept whole, packed (`document`); what is typed here is what the program reads.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json.h"
+#include "storage/log_record.h"
+#include "things/kept_document.h"
 #include "things/point.h"
 
 namespace penstock::things {
@@ -77,6 +80,8 @@ struct Property {
   Point point;
   std::vector<Form> forms;  // The first readable/observable one is used.
   std::string column;  // Name in replayed CSV files ("ps:column"); "" = the property's own name.
+  std::string description;  // For people, a sentence or two.
+  std::optional<storage::LogPriority> priority;  // "ps:priority"; absent: by the point's type.
   const Form* source() const;  // That first readable form; nullptr when nothing is read.
 };
 
@@ -88,7 +93,8 @@ struct Thing {
   std::string model;  // "pump@1.2"
   std::string file;   // Where it was read from.
   std::vector<Property> properties;
-  Json document;
+  bool wants_password = false;  // "basic" is one of the schemes of its security.
+  KeptDocument document;
   const Property* FindProperty(std::string_view property) const;
 };
 

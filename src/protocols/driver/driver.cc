@@ -50,24 +50,6 @@ std::string Fingerprint(const things::Form& form) {
   return "";
 }
 
-// "basic" is one of the schemes that the Thing Description's `security` names.
-bool WantsPassword(const Json& document) {
-  if (!document.is_object()) return false;
-  const auto security = document.find("security");
-  const auto definitions = document.find("securityDefinitions");
-  if (security == document.end() || definitions == document.end() || !definitions->is_object()) {
-    return false;
-  }
-  const auto is_basic = [&](const Json& name) {
-    if (!name.is_string()) return false;
-    const auto scheme = definitions->find(name.get_ref<const std::string&>());
-    return scheme != definitions->end() && scheme->is_object() &&
-           StringOr(*scheme, "scheme", "") == "basic";
-  };
-  if (!security->is_array()) return is_basic(*security);
-  return std::any_of(security->begin(), security->end(), is_basic);
-}
-
 void AddTo(std::map<const ProtocolKind*, std::map<std::string, Source>>& sources,
            const things::Thing& thing, const things::Property& property) {
   const things::Form* form = property.source();
@@ -78,7 +60,7 @@ void AddTo(std::map<const ProtocolKind*, std::map<std::string, Source>>& sources
     if (address.empty()) continue;
     Source& source = sources[kind][address];
     source.address = address;
-    source.wants_password |= WantsPassword(thing.document);
+    source.wants_password |= thing.wants_password;
     source.points.push_back({property.point, *form});
   }
 }

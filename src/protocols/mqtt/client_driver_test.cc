@@ -111,8 +111,7 @@ TEST_F(MqttClientTest, ARefusedPasswordIsTold) {
   context.credentials = [&](std::string_view) { return UserPassword{"penstock", password}; };
   Drivers drivers(context);
   auto snapshot = SnapshotOf({Flow(broker->port())});
-  snapshot.things[0].document = {{"security", {"login"}},
-                                 {"securityDefinitions", {{"login", {{"scheme", "basic"}}}}}};
+  snapshot.things[0].wants_password = true;
   drivers.Apply(snapshot);
   ASSERT_TRUE(Eventually([&] { return node_.events.Count("connection refused") > 0; }));
   drivers.Stop();

@@ -252,8 +252,7 @@ TEST_F(OpcUaDriverTest, APasswordIsSentWhenTheThingDescriptionAsksForOne) {
   };
   Drivers drivers(context);
   auto snapshot = SnapshotOf({NodeProperty(0, "torque", "s=Torque")});
-  snapshot.things[0].document = {{"security", "login"},
-                                 {"securityDefinitions", {{"login", {{"scheme", "basic"}}}}}};
+  snapshot.things[0].wants_password = true;
   drivers.Apply(snapshot);
   EXPECT_TRUE(Arrives(gearbox, 1));
   drivers.Stop();

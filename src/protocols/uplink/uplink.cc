@@ -263,20 +263,21 @@ Status Uplink::SendThings() {
   }
   if (!told_things_.empty()) return {};
   Bytes all;
-  Json models = Json::array(), things = Json::array();
-  const auto add = [&all](Json& list, const Json& document) {
-    const std::string text = document.dump();
+  const auto add = [&all](const std::string& text) {
     all.insert(all.end(), text.begin(), text.end());
-    list.push_back(document);
   };
-  for (const things::ThingModel& model : snapshot->models) add(models, model.document);
-  for (const things::Thing& thing : snapshot->things) add(things, thing.document);
+  Json models = Json::array(), things = Json::array();
+  for (const things::ThingModel& model : snapshot->models) {
+    add(model.document.dump());
+    models.push_back(model.document);
+  }
   if (!models.empty()) TRY(Tell(Json{{"models", models}}));
-  for (size_t at = 0; at < things.size(); at += kThingsTogether) {
-    Json part = Json::array();
-    for (size_t i = at; i < std::min(things.size(), at + kThingsTogether); ++i)
-      part.push_back(std::move(things[i]));
-    TRY(Tell(Json{{"things", part}}));
+  for (const things::Thing& thing : snapshot->things) {
+    add(thing.document.Text());
+    things.push_back(thing.document.Parse());
+    if (things.size() < kThingsTogether && &thing != &snapshot->things.back()) continue;
+    TRY(Tell(Json{{"things", things}}));
+    things.clear();
   }
   const std::string digest = ToHex(Sha256Of(all));
   TRY(Tell(Json{{"digest", digest}}));
