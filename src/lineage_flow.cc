@@ -6,7 +6,8 @@
 //
 // Each is told with the fields that it really read and made; columns follow columns (a point is its
 // device's property, a feature is an aggregation of its point). Sites with more than kThingsMax
-// things are told by Thing Model instead: a graph of a million boxes helps nobody.
+// things are told by Thing Model instead, those without a model together: a graph of a million
+// boxes helps nobody.
 #include "lineage_flow.h"
 
 #include <algorithm>
@@ -74,9 +75,8 @@ Status LineageFlow::TellOnce(LineageRun run) { return lineage_->Tell({std::move(
 
 // What came to a flow since it was told last.
 uint64_t LineageFlow::Since(const std::string& flow, uint64_t count) {
-  const auto counts = lineage_->Counts();
-  const auto found = counts.find(flow);
-  const uint64_t before = found == counts.end() ? 0 : found->second;
+  const auto found = told_counts_.find(flow);
+  const uint64_t before = found == told_counts_.end() ? 0 : found->second;
   counts_[flow] = count;
   return count >= before ? count - before : count;  // Less: the count began anew.
 }
@@ -84,6 +84,7 @@ uint64_t LineageFlow::Since(const std::string& flow, uint64_t count) {
 void LineageFlow::Tell() {
   runs_.clear();
   counts_.clear();
+  told_counts_ = lineage_->Counts();
   now_ = std::max(parts_.clock.Now(), told_until_);
   if (told_until_ == Time()) told_until_ = now_ - parts_.settings.lineage_every;
   const auto snapshot = parts_.directory.snapshot();
@@ -99,6 +100,7 @@ void LineageFlow::Tell() {
     return;
   }
   told_until_ = now_;
+  runs_.clear();
 }
 
 void LineageFlow::AddIngestion(const things::Snapshot& snapshot) {
@@ -108,11 +110,13 @@ void LineageFlow::AddIngestion(const things::Snapshot& snapshot) {
     const things::Thing* thing = nullptr;
     std::string source, product;
     uint64_t produced = 0, stored = 0, quarantined = 0;
-    std::vector<const things::Point*> points;
+    std::vector<const things::Point*> points;  // By model, one of each property.
+    std::set<std::string_view> properties;
   };
   std::map<std::string, Flow> flows;
   for (const things::Thing& thing : snapshot.things) {
-    const std::string source = by_model && !thing.model.empty() ? thing.model : thing.name;
+    const std::string by = thing.model.empty() ? "no-model" : thing.model;
+    const std::string source = by_model ? by : thing.name;
     for (const things::Property& property : thing.properties) {
       const things::Point& point = property.point;
       if (point.id.value >= points.size()) continue;
@@ -124,7 +128,9 @@ void LineageFlow::AddIngestion(const things::Snapshot& snapshot) {
       flow.produced += counts.produced;
       flow.stored += counts.durable;
       flow.quarantined += counts.quarantined;
-      if (flow.points.size() < telemetry::Lineage::kFieldsMax) flow.points.push_back(&point);
+      if (flow.points.size() < telemetry::Lineage::kFieldsMax &&
+          flow.properties.insert(point.property).second)
+        flow.points.push_back(&point);
     }
   }
   const auto contracts = parts_.contracts.set();

@@ -60,7 +60,7 @@ class LineageFlow {
   // Of the round in hand.
   Time now_{};
   std::vector<telemetry::LineageRun> runs_;
-  std::map<std::string, uint64_t> counts_;
+  std::map<std::string, uint64_t> counts_, told_counts_;  // For the next Tell; as of the last.
 };
 
 }  // namespace penstock
