@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "base/random.h"
+#include "storage/temporary_folder.h"
+#include "telemetry/texts.h"
 
 namespace penstock::telemetry {
 namespace {
@@ -134,6 +136,56 @@ TEST(FrameTest, SaysWhatIsWrong) {
   const auto many = FrameDecoder().Decode(good, frame, 7);
   ASSERT_FALSE(many);
   EXPECT_EQ(many.error().code, Code::kOutOfRange);
+}
+
+TEST(FrameTest, TextsTravelOnceBesideTheirRows) {
+  const storage::TemporaryFolder folder;
+  const auto texts = Texts::Open(folder / "texts").value();
+  Batch batch = Regular(1000, [](size_t i) { return 0.01 * static_cast<double>(i % 700); });
+  const std::string states[] = {"running", "stopped", "St\u00f6rung \"3\""};
+  for (size_t i = 3; i < 1000; i += 4)
+    batch.value[i] = texts->Intern(PointId{3}, states[i / 4 % 3]).value();
+  batch.value[2] = kTextCodeMin + 7;  // A number that only looks like a text.
+  FrameEncoder encoder;
+  encoder.TakeTexts(texts.get());
+  Bytes bytes;
+  EXPECT_EQ(encoder.Encode(batch, 0, 1000, kPaths, {"edge-7", 42, 1000}, bytes), 1000U);
+  FrameDecoder decoder;
+  Frame frame;
+  ASSERT_EQ(decoder.Decode(bytes, frame).value(), bytes.size());
+  ExpectSame(batch, 0, 1000, frame);
+  ASSERT_EQ(frame.texts.size(), 3U);
+  EXPECT_EQ(frame.texts[0], (std::pair<std::string_view, uint32_t>("running", 3)));
+  EXPECT_EQ(frame.texts[2].first, states[2]);
+  EXPECT_EQ(frame.text_rows.size(), 250U);
+  EXPECT_LT(bytes.size(), 2500U) << "numbers beside texts stay decimal";
+  // Cut anywhere and damaged anywhere it is an error, and never more.
+  for (size_t end = 0; end < bytes.size(); end += 7)
+    EXPECT_FALSE(decoder.Decode(ByteView(bytes).first(end), frame));
+}
+
+TEST(FrameTest, AFrameEndsWhereItsTextsFillIt) {
+  const storage::TemporaryFolder folder;
+  const auto texts = Texts::Open(folder / "texts").value();
+  Batch batch;
+  for (int i = 0; i < 40; ++i)
+    batch.Add(
+        PointId{0}, FromMicros(i), FromMicros(i),
+        texts->Intern(PointId{0}, std::string(1000, static_cast<char>('A' + i % 20))).value());
+  FrameEncoder encoder;
+  encoder.TakeTexts(texts.get(), 10'000);
+  FrameDecoder decoder;
+  Frame frame;
+  std::vector<double> values;
+  std::vector<size_t> ends;
+  for (size_t at = 0; at < 40;) {
+    Bytes bytes;
+    ends.push_back(at = encoder.Encode(batch, at, 40, kPaths, {"edge-7", 42, at}, bytes));
+    ASSERT_TRUE(decoder.Decode(bytes, frame));
+    values.insert(values.end(), frame.batch.value.begin(), frame.batch.value.end());
+  }
+  EXPECT_EQ(ends, (std::vector<size_t>{10, 20, 30, 40}));
+  EXPECT_EQ(values, batch.value);
 }
 
 }  // namespace
