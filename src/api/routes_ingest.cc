@@ -3,6 +3,7 @@
 // protocol's users expect).
 #include "api/routes.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -21,12 +22,13 @@ using protocols::Precision;
 
 constexpr size_t kInflatedBytesMax = 64 << 20;
 
-// Line parsers remember the series they saw; a request borrows one, so that the next finds it warm.
+// Line parsers remember the series they saw; a request borrows one, best one that knows its series,
+// so that a series is learnt once and not by every parser.
 class ParserPool {
  public:
   LineResult Parse(std::string_view body, Precision precision, const things::Snapshot& snapshot,
                    Time ingest, telemetry::SampleSink& texts) {
-    std::unique_ptr<LineParser> parser = Take();
+    std::unique_ptr<LineParser> parser = TakeFor(body);
     LineResult result = parser->Parse(body, precision, snapshot, ingest, &texts);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(parser));  // As many as handler threads at most.
@@ -34,11 +36,14 @@ class ParserPool {
   }
 
  private:
-  std::unique_ptr<LineParser> Take() {
+  std::unique_ptr<LineParser> TakeFor(std::string_view body) {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) return std::make_unique<LineParser>();
-    auto parser = std::move(idle_.back());
-    idle_.pop_back();
+    auto best = std::ranges::find_if(idle_, [&](const auto& p) { return p->KnowsFirstOf(body); });
+    if (best == idle_.end())
+      best = std::ranges::min_element(idle_, {}, [](const auto& p) { return p->series(); });
+    auto parser = std::move(*best);
+    idle_.erase(best);
     return parser;
   }
   std::mutex mutex_;
@@ -117,8 +122,8 @@ void Write(const Services& services, ParserPool& parsers, const Request& request
                                                            : Problem(lines.error()));
   }
   const Time now = services.clock.Now();
-  LineResult result = parsers.Parse(*lines, *precision, *services.directory.snapshot(), now,
-                                    services.pipeline);
+  LineResult result =
+      parsers.Parse(*lines, *precision, *services.directory.snapshot(), now, services.pipeline);
   Note(services, request, result, now);
   telemetry::Batch batch = std::move(result.batch);
   result.batch = {};

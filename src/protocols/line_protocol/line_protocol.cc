@@ -25,6 +25,7 @@ namespace {
 constexpr size_t kMaxLine = 1 << 20;
 constexpr size_t kMaxText = 64 << 10;
 constexpr size_t kShown = 200;
+constexpr size_t kMaxFirstKey = 4096;                  // To guess who knows a body.
 constexpr int64_t kMaxMicros = 9'214'646'400'000'000;  // 2262-01-01.
 
 constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -134,21 +135,31 @@ class Body {
   bool SeriesKey() {
     series_ = cache_.Expected(at_, line_end_);
     if (series_ != nullptr) {
-      at_ += series_->key.size();
+      key_ = {at_, series_->key_size};
+      at_ += series_->key_size;
+      TakeFields();
       return true;
     }
     const char* end = Until(at_, line_end_, [](char c) { return c == ' '; });
     if (end == line_end_)
       return Torn(end, "no fields: measurement,tag=value field=value timestamp");
-    const std::string_view key(at_, static_cast<size_t>(end - at_));
-    series_ = cache_.Find(key);
+    key_ = {at_, static_cast<size_t>(end - at_)};
+    series_ = cache_.Find(key_);
     if (series_ == nullptr) {
       std::string thing;
-      if (!ReadSeries(key, thing)) return false;
-      series_ = cache_.Add(key, std::move(thing));
+      if (!ReadSeries(key_, thing)) return false;
+      series_ = cache_.Add(key_, thing);
     }
     at_ = end;
+    TakeFields();
     return true;
+  }
+
+  // What the series has fields for, as far as it is known.
+  void TakeFields() {
+    field_keys_ = cache_.KeysOf(*series_);
+    fields_ = cache_.FieldsOf(*series_);
+    field_count_ = series_->fields;
   }
 
   bool ReadSeries(std::string_view key, std::string& thing) {
@@ -192,13 +203,14 @@ class Body {
 
   // Eats "key=".
   const Field* NextField(size_t position) {
-    if (position < series_->fields.size()) {
-      const Field& expected = series_->fields[position];
-      const size_t size = expected.key.size();
+    if (position < field_count_) {
+      const std::string& expected = field_keys_[position];
+      const size_t size = expected.size();
       if (static_cast<size_t>(line_end_ - at_) > size && at_[size] == '=' &&
-          std::memcmp(at_, expected.key.data(), size) == 0) {
+          std::memcmp(at_, expected.data(), size) == 0) {
+        field_key_ = {at_, size};
         at_ += size + 1;
-        return &expected;
+        return &fields_[position];
       }
     }
     const char* equals =
@@ -211,9 +223,11 @@ class Body {
       Torn(at_, "field without a name: field=value");
       return nullptr;
     }
-    const std::string_view key(at_, static_cast<size_t>(equals - at_));
+    field_key_ = {at_, static_cast<size_t>(equals - at_)};
     at_ = equals + 1;
-    return &cache_.FieldOf(*series_, key, position);
+    const Field& field = cache_.FieldOf(*series_, field_key_, position);
+    TakeFields();
+    return &field;
   }
 
   // --- Values
@@ -354,7 +368,7 @@ class Body {
   // ----------------------------------------------------------------------------------------------
 
   void Keep(const Field& field, const Value& value, const char* place) {
-    if (!field.id.valid()) return UnknownPoint(field, place);
+    if (!field.id.valid()) return UnknownPoint(place);
     if (!Fits(value, field.type)) return WrongType(field, value, place);
     if (value.kind == Value::Kind::kText) return KeepText(field, value.text, place);
     result_.batch.point.push_back(field.id);
@@ -376,7 +390,7 @@ class Body {
     if (!code) {
       LineError* error = NewError(place, telemetry::TextRule(code.error()));
       if (error == nullptr) return;
-      error->point = PathOf(field).substr(0, kShown);
+      error->point = Path().substr(0, kShown);
       error->message = code.error().message;
       return;
     }
@@ -404,37 +418,41 @@ class Body {
     return false;
   }
 
-  std::string PathOf(const Field& field) const {
-    return series_->thing + "/" + Unescaped(field.key);
+  // Of the field in hand.
+  std::string Path() { return ThingName() + "/" + Unescaped(field_key_); }
+  std::string ThingName() {
+    std::string thing;
+    ReadSeries(key_, thing);
+    return thing;
   }
 
-  void UnknownPoint(const Field& field, const char* place) {
-    LineError* error = NewError(place - field.key.size() - 1, "unknown_point");
+  void UnknownPoint(const char* place) {
+    LineError* error = NewError(place - field_key_.size() - 1, "unknown_point");
     if (error == nullptr) return;
-    error->point = PathOf(field).substr(0, kShown);
-    const bool thing_known = cache_.snapshot().FindThing(series_->thing) != nullptr;
+    error->point = Path().substr(0, kShown);
+    const std::string thing = ThingName();
+    const bool thing_known = cache_.snapshot().FindThing(thing) != nullptr;
     error->message =
         thing_known
             ? fmt::format("thing {} has no property \"{}\": add it to its Thing Description",
-                          series_->thing.substr(0, 80), Unescaped(field.key).substr(0, 80))
+                          thing.substr(0, 80), Unescaped(field_key_).substr(0, 80))
             : fmt::format(
                   "no thing \"{}\": add its Thing Description, or name it in the tag \"thing\"",
-                  series_->thing.substr(0, 80));
+                  thing.substr(0, 80));
   }
 
   void WrongType(const Field& field, const Value& value, const char* place) {
     const bool finite = value.kind != Value::Kind::kReal || std::isfinite(value.number);
     LineError* error = NewError(place, finite ? "type" : "not_finite");
     if (error == nullptr) return;
-    error->point = PathOf(field).substr(0, kShown);
+    error->point = Path().substr(0, kShown);
     if (!finite) {
       error->message = "number too large for a double";
       return;
     }
     constexpr std::string_view kKinds[] = {"a number", "a whole number", "a boolean", "a text"};
     constexpr std::string_view kTypes[] = {"a number", "a whole number between -2^53 and 2^53",
-                                           "a boolean", "a text",
-                                           "a waveform"};
+                                           "a boolean", "a text", "a waveform"};
     error->message = fmt::format("{} where {} is {}", kKinds[static_cast<size_t>(value.kind)],
                                  error->point, kTypes[static_cast<size_t>(field.type)]);
   }
@@ -488,7 +506,12 @@ class Body {
   telemetry::SampleSink* const texts_;
   std::string plain_;  // A text without its escapes.
   LineResult result_;
+  // The line in hand: its series, that one's key as written and fields, and the field in hand.
   Series* series_ = nullptr;
+  std::string_view key_, field_key_;
+  const std::string* field_keys_ = nullptr;
+  const Field* fields_ = nullptr;
+  size_t field_count_ = 0;
   size_t line_number_ = 0;
   const char* line_ = nullptr;  // The present line, without its end.
   const char* line_end_ = nullptr;
@@ -507,6 +530,15 @@ LineResult LineParser::Parse(std::string_view body, Precision precision,
   cache_->Begin(snapshot);
   return Body(body, precision, ingest, *cache_, texts).Parse();
 }
+
+bool LineParser::KnowsFirstOf(std::string_view body) const {
+  const char* begin = body.data();
+  const char* end = begin + std::min(body.size(), kMaxFirstKey);
+  const char* stop = Until(begin, end, [](char c) { return c == ' ' || c == '\n'; });
+  return stop != end && cache_->Has({begin, static_cast<size_t>(stop - begin)});
+}
+
+size_t LineParser::series() const { return cache_->size(); }
 
 LineResult ParseLines(std::string_view body, Precision precision, const things::Snapshot& snapshot,
                       Time ingest, telemetry::SampleSink* texts) {

@@ -299,6 +299,55 @@ TEST_F(LineProtocolTest, KnownSeriesInAnyOrderMeanTheSame) {
   }
 }
 
+// Series share the lists of their fields; what one adds or leaves out must not be another's.
+TEST_F(LineProtocolTest, WhatASeriesHasForFieldsIsItsOwn) {
+  constexpr int kThings = 12, kFields = 30;
+  for (int t = 0; t < kThings; ++t) {
+    std::vector<std::pair<std::string, ValueType>> properties;
+    for (int f = 0; f < kFields; ++f)
+      if ((t + f) % 5 != 0)
+        properties.emplace_back(fmt::format("f{}", f),
+                                t % 2 == 0 ? ValueType::kNumber : ValueType::kInteger);
+    Add(fmt::format("unit-{:02}", t), properties);
+  }
+  snapshot_.by_id.clear();
+  for (things::Thing& thing : snapshot_.things)
+    for (things::Property& property : thing.properties) {
+      property.point.id = PointId{static_cast<uint32_t>(snapshot_.by_id.size())};
+      snapshot_.by_path[property.point.path()] = property.point.id;
+      snapshot_.by_id.push_back(&property);
+    }
+  snapshot_.revision = 5;
+  Random random(11);
+  for (int round = 0; round < 400; ++round) {
+    std::string line =
+        fmt::format("m,thing=unit-{:02},n={} ", random.Below(kThings), random.Below(2));
+    // Mostly the same beginning, sometimes turned round, often more than before.
+    const size_t count = 1 + random.Below(round < 200 ? 8 : kFields);
+    const bool turned = random.Below(4) == 0;
+    for (size_t i = 0; i < count; ++i)
+      line += fmt::format("{}f{}={}", i == 0 ? "" : ",", turned ? count - 1 - i : i,
+                          random.Below(100) + (random.Below(50) == 0 ? 0.5 : 0));
+    const LineResult fresh = ParseLines(line, Precision::kNanoseconds, snapshot_, ingest_);
+    const LineResult known = Parse(line);
+    ASSERT_EQ(known.batch.point, fresh.batch.point) << line;
+    ASSERT_EQ(known.batch.value, fresh.batch.value) << line;
+    ASSERT_EQ(known.error_count, fresh.error_count) << line;
+    for (size_t i = 0; i < known.errors.size(); ++i)
+      ASSERT_EQ(known.errors[i].message, fresh.errors[i].message) << line;
+  }
+}
+
+TEST_F(LineProtocolTest, KnowsABodyByItsFirstSeries) {
+  EXPECT_FALSE(parser_.KnowsFirstOf("pump-7,area=north flow=2"));
+  Parse("pump-7,area=north flow=2");
+  EXPECT_TRUE(parser_.KnowsFirstOf("pump-7,area=north flow=3\npump-8 flow=1"));
+  EXPECT_FALSE(parser_.KnowsFirstOf("pump-7,area=north"));
+  EXPECT_FALSE(parser_.KnowsFirstOf("pump-7 flow=2"));
+  EXPECT_FALSE(parser_.KnowsFirstOf(""));
+  EXPECT_EQ(parser_.series(), 1U);
+}
+
 TEST_F(LineProtocolTest, ForgetsWhenThePointsChange) {
   EXPECT_EQ(Parse("pump-9 flow=1").good, 0U);
   Add("pump-9", {{"flow", ValueType::kNumber}});
