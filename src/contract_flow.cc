@@ -36,11 +36,7 @@ void ContractFlow::Reload(std::shared_ptr<const things::Snapshot> snapshot) {
                                                                     std::move(snapshot), &texts_));
 }
 
-void ContractFlow::Attach(telemetry::Pipeline& pipeline) {
-  pipeline.CheckWith([this, &pipeline](telemetry::Batch& batch, std::vector<PointId>& quarantined) {
-    check_->Check(batch, pipeline.next_sequence(), quarantined);
-  });
-}
+void ContractFlow::Attach(telemetry::Pipeline& pipeline) { pipeline.CheckWith(*check_); }
 
 Status ContractFlow::FinishReleases(storage::History& history) {
   ASSIGN_OR_RETURN(const auto ids, quarantine_.Interrupted());

@@ -67,9 +67,8 @@ template <typename T>
 void PutRaw(Bytes& out, const std::vector<T>& column) {
   static_assert(std::endian::native == std::endian::little,
                 "columns are written as they lie in memory");
-  const size_t at = out.size();
-  out.resize(at + column.size() * sizeof(T));
-  if (!column.empty()) std::memcpy(out.data() + at, column.data(), column.size() * sizeof(T));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(column.data());
+  out.insert(out.end(), bytes, bytes + column.size() * sizeof(T));
 }
 
 void PutPoints(Bytes& out, const std::vector<PointId>& column) {

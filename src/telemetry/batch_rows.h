@@ -1,7 +1,9 @@
 // Rows taken out of a batch, in place: the others keep their order and move up.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <span>
 
 #include "telemetry/sample.h"
 
@@ -28,6 +30,29 @@ void KeepRows(Batch& batch, Keep keep) {
   batch.ingest_time.resize(kept);
   batch.value.resize(kept);
   batch.quality.resize(kept);
+}
+
+struct RowRange {
+  size_t begin = 0, end = 0;
+};
+
+// The same for rows that are known: `gone`, rising and apart. The rows between move as whole runs.
+inline void RemoveRows(Batch& batch, std::span<const RowRange> gone) {
+  const auto close_up = [&](auto& column) {
+    auto to = column.begin() + static_cast<ptrdiff_t>(gone.front().begin);
+    for (size_t i = 0; i < gone.size(); ++i) {
+      const size_t stop = i + 1 < gone.size() ? gone[i + 1].begin : column.size();
+      to = std::copy(column.begin() + static_cast<ptrdiff_t>(gone[i].end),
+                     column.begin() + static_cast<ptrdiff_t>(stop), to);
+    }
+    column.erase(to, column.end());
+  };
+  if (gone.empty()) return;
+  close_up(batch.point);
+  close_up(batch.source_time);
+  close_up(batch.ingest_time);
+  close_up(batch.value);
+  close_up(batch.quality);
 }
 
 }  // namespace penstock::telemetry

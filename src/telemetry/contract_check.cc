@@ -1,6 +1,7 @@
-// The first pass is one load and two comparisons per row, without branches: nearly every row of
-// nearly every batch ends there. Only when some row looks wrong (or its contract has rules that no
-// range can say) the second pass judges those rows exactly and puts the reasons into words.
+// Nearly every row of nearly every batch is never seen here: the marking of quality, which has the
+// row and its point at hand, compares it with the point's limits in the same comparison as with the
+// range of its description. What is outside, or of a point with rules that no range can say, is
+// judged exactly here, and the reasons are put into words.
 //
 // A message and a transaction per bad sample would let one broken sensor slow the whole node:
 // neighbouring rows of one point that break one rule become one violation, and all violations of a
@@ -10,13 +11,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "telemetry/batch_rows.h"
 #include "telemetry/quality.h"
 
 namespace penstock::telemetry {
@@ -77,9 +76,8 @@ std::optional<ContractRules::Breach> RuleBreach(const ContractField& field, doub
 ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contracts,
                              std::shared_ptr<const things::Snapshot> snapshot, const Texts* texts)
     : contracts_(std::move(contracts)), snapshot_(std::move(snapshot)), texts_(texts) {
-  const Limit free = LimitFor(-kInfinity, kInfinity, false, false);
   end_ = static_cast<uint32_t>(snapshot_->by_id.size());
-  limits_.assign(end_ + size_t{1}, free);
+  auto limits = std::make_shared<ValueLimits>(end_);
   field_of_.assign(end_ + size_t{1}, 0);
   fields_.emplace_back();
   for (uint32_t id = 0; id < end_; ++id) {
@@ -94,41 +92,17 @@ ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contract
     if (point.type == ValueType::kString) {
       if (texts_ == nullptr || !TextRules::Has(*field)) continue;
       fields_.back().text_rules = std::make_unique<const TextRules>(*field);
-      limits_[id] = LimitFor(0, 0, false, true);
+      limits->Set(PointId{id}, ValueLimit::For(0, 0, false, true));
       continue;
     }
     const bool boolean = point.type == ValueType::kBoolean;
-    limits_[id] = LimitFor(boolean ? 0 : field->range.low, boolean ? 1 : field->range.high,
-                           boolean || point.type == ValueType::kInteger,
-                           field->range.low_open || field->range.high_open ||
-                               field->range.step > 0 || HasSampleRules(*field));
+    limits->Set(PointId{id},
+                ValueLimit::For(boolean ? 0 : field->range.low, boolean ? 1 : field->range.high,
+                                boolean || point.type == ValueType::kInteger,
+                                field->range.low_open || field->range.high_open ||
+                                    field->range.step > 0 || HasSampleRules(*field)));
   }
-}
-
-ContractRules::Limit ContractRules::LimitFor(double low, double high, bool whole, bool closer) {
-  constexpr float kEnd = std::numeric_limits<float>::infinity();
-  constexpr double kLargest = std::numeric_limits<float>::max();
-  const auto odd = [](float value) { return (std::bit_cast<uint32_t>(value) & 1) != 0; };
-  if (closer) return {kEnd, -kEnd};
-  // Values beyond what a float holds are suspects, too, unless there is no bound at all.
-  Limit limit{static_cast<float>(std::clamp(low, -kLargest, kLargest)),
-              static_cast<float>(std::clamp(high, -kLargest, kLargest))};
-  if (static_cast<double>(limit.low) < low) limit.low = std::nextafter(limit.low, kEnd);
-  if (static_cast<double>(limit.high) > high) limit.high = std::nextafter(limit.high, -kEnd);
-  if (!whole && low == -kInfinity) limit.low = -kEnd;
-  if (high == kInfinity) limit.high = kEnd;
-  // Outward where no whole number lies between, so that 0 of 0..1 is no suspect.
-  if (odd(limit.low) != whole)
-    limit.low = std::nextafter(limit.low, whole && std::abs(low) < (1 << 23) ? -kEnd : kEnd);
-  return limit;
-}
-
-inline bool ContractRules::Suspect(Limit limit, double value) {
-  const bool inside =
-      (value >= static_cast<double>(limit.low)) & (value <= static_cast<double>(limit.high));
-  if ((std::bit_cast<uint32_t>(limit.low) & 1) != 0) [[unlikely]]
-    return !inside || std::nearbyint(value) != value;
-  return !inside;
+  limits_ = std::move(limits);
 }
 
 const std::string& ContractRules::ContractOf(PointId point) const {
@@ -204,96 +178,99 @@ void ContractCheck::Switch(uint64_t next_sequence) {
   rules_ = std::move(fresh);
 }
 
-void ContractCheck::Check(Batch& batch, uint64_t next_sequence, std::vector<PointId>& taken) {
+std::shared_ptr<const ValueLimits> ContractCheck::Begin(uint64_t next_sequence) {
   if (changed_.load(std::memory_order_acquire)) Switch(next_sequence);
-  if (rules_ == nullptr || batch.empty()) return;
-  if (CountSuspects(batch) == 0) return;
-  const std::vector<Violation> violations = Collect(batch);
+  return rules_ == nullptr ? nullptr : rules_->limits_;
+}
+
+void ContractCheck::Judge(Batch& batch, std::span<const uint32_t> suspects,
+                          std::vector<PointId>& taken) {
+  if (rules_ == nullptr || suspects.empty()) return;
+  const std::vector<Violation> violations = Collect(batch, suspects);
   if (violations.empty()) return;
   if (const Status kept = sink_.Keep(violations); !kept) {
     LogSometimes(LogLevel::kError, "quarantine",
                  "quarantine keeps nothing: " + kept.error().ToString());
     return MarkInstead(batch);
   }
-  Compact(batch, taken);
+  for (const RowRange& range : gone_)
+    taken.insert(taken.end(), batch.point.begin() + static_cast<ptrdiff_t>(range.begin),
+                 batch.point.begin() + static_cast<ptrdiff_t>(range.end));
+  RemoveRows(batch, gone_);
 }
 
 void ContractCheck::MarkInstead(Batch& batch) const {
   size_t marked = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (out_[i] == 0) continue;
-    ++marked;
-    if (IsGood(batch.quality[i])) batch.quality[i] = kUncertainEngineeringUnitsExceeded;
-  }
+  for (const RowRange& range : gone_)
+    for (size_t i = range.begin; i < range.end; ++i) {
+      ++marked;
+      if (IsGood(batch.quality[i])) batch.quality[i] = kUncertainEngineeringUnitsExceeded;
+    }
   Counter("penstock_contract_unkept_total",
           "Samples that broke a contract and were stored marked, because the quarantine was full.")
       .Add(marked);
 }
 
-// Of the rows that may be wrong.
-size_t ContractCheck::CountSuspects(const Batch& batch) const {
-  const ContractRules::Limit* limits = rules_->limits_.data();
-  const uint32_t end = rules_->end_;
-  const PointId* point = batch.point.data();
-  const double* value = batch.value.data();
-  size_t suspects = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    suspects += static_cast<size_t>(
-        ContractRules::Suspect(limits[std::min(point[i].value, end)], value[i]));
-  }
-  return suspects;
+// Wrong rows are far apart, and so is what is known of their points.
+inline void ContractCheck::FetchAhead(const Batch& batch, std::span<const uint32_t> suspects,
+                                      size_t at) const {
+  const auto field_of = [&](size_t suspect) -> const ContractRules::Field& {
+    return rules_->FieldOf(batch.point[suspects[suspect]]);
+  };
+  if (at + 8 < suspects.size()) __builtin_prefetch(&field_of(at + 8));
+  if (at + 4 >= suspects.size()) return;
+  const things::Point* point = field_of(at + 4).point;
+  if (point == nullptr) return;
+  __builtin_prefetch(&point->type);
+  __builtin_prefetch(&point->thing);
+  __builtin_prefetch(&point->property);
 }
 
-// Judges the suspects exactly; out_ then says which rows go.
-std::vector<Violation> ContractCheck::Collect(const Batch& batch) {
-  out_.assign(batch.size(), 0);
-  const auto suspect = [this](PointId id, double value) {
-    return ContractRules::Suspect(rules_->limits_[std::min(id.value, rules_->end_)], value);
-  };
+// Judges the suspects exactly; gone_ then says which rows go.
+std::vector<Violation> ContractCheck::Collect(const Batch& batch,
+                                              std::span<const uint32_t> suspects) {
+  gone_.clear();
   std::vector<Violation> violations;
-  const auto add_rows = [&](Batch& rows, size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i)
+  const auto add_rows = [&](Batch& rows, const RowRange& range) {
+    for (size_t i = range.begin; i < range.end; ++i)
       rows.Add(batch.point[i], batch.source_time[i], batch.ingest_time[i], batch.value[i],
                batch.quality[i]);
   };
-  size_t last_end = 0;  // Of the rows of the last violation.
-  for (size_t begin = 0; begin < batch.size();) {
-    const auto& entry = rules_->FieldOf(batch.point[begin]);
+  size_t judged = 0;  // Rows below are.
+  for (size_t i = 0; i < suspects.size(); ++i) {
+    FetchAhead(batch, suspects, i);
+    const uint32_t begin = suspects[i];
+    if (begin < judged) continue;
+    const ContractRules::Field& entry = rules_->FieldOf(batch.point[begin]);
     const bool burst = entry.point != nullptr && entry.point->type == ValueType::kWaveform;
-    const size_t end = burst ? BurstEnd(batch, begin, entry.point->sample_rate_hz) : begin + 1;
+    const RowRange range{
+        begin, burst ? BurstEnd(batch, begin, entry.point->sample_rate_hz) : begin + size_t{1}};
+    judged = range.end;
     std::optional<ContractRules::Breach> breach;
-    size_t at = begin;
-    for (; at < end && !breach; ++at)
-      if (Promised(batch.quality[at]) && suspect(batch.point[at], batch.value[at]))
-        breach = rules_->Judge(batch.point[at], batch.value[at]);
-    std::fill(out_.begin() + static_cast<ptrdiff_t>(begin),
-              out_.begin() + static_cast<ptrdiff_t>(end), static_cast<uint8_t>(breach ? 1 : 0));
-    if (breach) {
-      Violation* last = violations.empty() ? nullptr : &violations.back();
-      if (last != nullptr && !burst && last_end == begin && last->rule == breach->rule &&
-          last->rows.point.back() == batch.point[begin] && last->rows.size() < kRunRowsMax) {
-        add_rows(last->rows, begin, end);
-      } else {
-        violations.push_back({entry.contract,
-                              entry.point->path(),
-                              std::move(breach->rule),
-                              rules_->Shown(entry, batch.value[at - 1]),
-                              std::move(breach->message),
-                              {}});
-        add_rows(violations.back().rows, begin, end);
-      }
-      last_end = end;
+    size_t at = range.begin;
+    for (; at < range.end && !breach; ++at)
+      if (Promised(batch.quality[at])) breach = rules_->Judge(batch.point[at], batch.value[at]);
+    if (!breach) continue;
+    Violation* last = violations.empty() ? nullptr : &violations.back();
+    // Each wrong text is shown by itself.
+    const bool alike = entry.point->type != ValueType::kString ||
+                       (last != nullptr && last->rows.value.back() == batch.value[begin]);
+    if (last != nullptr && alike && !burst && gone_.back().end == begin &&
+        last->rule == breach->rule && last->rows.point.back() == batch.point[begin] &&
+        last->rows.size() < kRunRowsMax) {
+      add_rows(last->rows, range);
+    } else {
+      violations.push_back({entry.contract,
+                            entry.point->path(),
+                            std::move(breach->rule),
+                            rules_->Shown(entry, batch.value[at - 1]),
+                            std::move(breach->message),
+                            {}});
+      add_rows(violations.back().rows, range);
     }
-    begin = end;
+    gone_.push_back(range);
   }
   return violations;
-}
-
-void ContractCheck::Compact(Batch& batch, std::vector<PointId>& taken) const {
-  KeepRows(batch, [&](size_t row) {
-    if (out_[row] != 0) taken.push_back(batch.point[row]);
-    return out_[row] == 0;
-  });
 }
 
 }  // namespace penstock::telemetry

@@ -1,12 +1,12 @@
 // Keeps what breaks a data contract out of storage: the contracts of a site compiled to one range
-// per point, held against whole batches before the log takes them.
+// per point. The loop that marks quality finds the rows outside of it; only these are judged.
 //
 // A row is judged by its contract's type, range, step and row-wise quality rules; what fails goes
 // to the quarantine, durable before anybody is told so. A value that its source calls bad makes no
 // promise and is not judged; one that only the range rules of its Thing Description called out of
 // range is. One wrong sample takes its whole waveform burst along: a spectrum with a hole is none.
 //
-// Thread rule: SetRules and rules() from any thread; Check from one (the pipeline's).
+// Thread rule: SetRules and rules() from any thread; Begin and Judge from one (the pipeline's).
 #pragma once
 
 #include <algorithm>
@@ -18,9 +18,11 @@
 #include <string>
 #include <vector>
 
+#include "telemetry/batch_rows.h"
 #include "telemetry/sample.h"
 #include "telemetry/text_rules.h"
 #include "telemetry/texts.h"
+#include "telemetry/value_limits.h"
 #include "things/contract_directory.h"
 
 namespace penstock::telemetry {
@@ -60,14 +62,6 @@ class ContractRules {
 
  private:
   friend class ContractCheck;
-  // 8 bytes, so that 40,000 points are 320 KB: the range rounded inward, so that a suspect is
-  // judged exactly and nothing wrong passes. The last bit of `low` says whole numbers only; low
-  // above high: there is more than a range, every row is a suspect.
-  struct Limit {
-    float low, high;
-  };
-  static Limit LimitFor(double low, double high, bool whole, bool closer);
-  static bool Suspect(Limit limit, double value);
   struct Field {
     const things::ContractField* field = nullptr;  // Owned by contracts_.
     const things::Point* point = nullptr;          // Owned by snapshot_.
@@ -80,14 +74,14 @@ class ContractRules {
 
   std::shared_ptr<const things::ContractSet> contracts_;
   std::shared_ptr<const things::Snapshot> snapshot_;
-  std::vector<Limit> limits_;       // By PointId; the last for every point beyond.
-  std::vector<uint32_t> field_of_;  // The same, into fields_.
+  std::shared_ptr<const ValueLimits> limits_;
+  std::vector<uint32_t> field_of_;  // By PointId, the last for every point beyond: into fields_.
   uint32_t end_ = 0;
   const Texts* texts_ = nullptr;
   std::vector<Field> fields_;  // The first has no contract.
 };
 
-class ContractCheck {
+class ContractCheck final : public RowCheck {
  public:
   // Told before the first row is judged by other contracts than before; an error keeps the old
   // ones, and it is asked again with the next batch.
@@ -100,18 +94,18 @@ class ContractCheck {
   void SetRules(std::shared_ptr<const ContractRules> rules);
   std::shared_ptr<const ContractRules> rules() const;
 
-  // Takes the violating rows out of the batch, keeps the others' order, and adds the point of each
-  // row taken to `taken`. When the sink can keep nothing (full disk) the rows stay in the batch,
-  // marked at best uncertain, counted: better a wrong value that says so than a lost one.
-  // `next_sequence`: of the first row to be stored next.
-  void Check(Batch& batch, uint64_t next_sequence, std::vector<PointId>& taken);
+  std::shared_ptr<const ValueLimits> Begin(uint64_t next_sequence) override;
+  // The others keep their order. When the sink can keep nothing (full disk) the violating rows stay
+  // in the batch, marked at best uncertain, counted: better a wrong value that says so than a lost
+  // one.
+  void Judge(Batch& batch, std::span<const uint32_t> suspects,
+             std::vector<PointId>& taken) override;
 
  private:
   void Switch(uint64_t next_sequence);
-  size_t CountSuspects(const Batch& batch) const;
-  std::vector<Violation> Collect(const Batch& batch);
+  std::vector<Violation> Collect(const Batch& batch, std::span<const uint32_t> suspects);
+  void FetchAhead(const Batch& batch, std::span<const uint32_t> suspects, size_t at) const;
   void MarkInstead(Batch& batch) const;
-  void Compact(Batch& batch, std::vector<PointId>& taken) const;
 
   ViolationSink& sink_;
   OnSwitch on_switch_;
@@ -121,7 +115,7 @@ class ContractCheck {
 
   // The pipeline's thread only.
   std::shared_ptr<const ContractRules> rules_;
-  std::vector<uint8_t> out_;  // Of the rows of the batch in hand: to be taken out.
+  std::vector<RowRange> gone_;  // Of the batch in hand: to be taken out.
 };
 
 }  // namespace penstock::telemetry

@@ -7,6 +7,7 @@
 #include "storage/temporary_folder.h"
 #include "telemetry/contract_periods.h"
 #include "telemetry/pipeline.h"
+#include "telemetry/quality.h"
 #include "telemetry/quarantine.h"
 #include "telemetry/testing_site.h"
 
@@ -20,8 +21,9 @@ using things::ValueType;
 class Plant {
  public:
   PointId Add(const std::string& property, ValueType type, double low, double high,
-              double rate_hz = 0) {
+              double rate_hz = 0, const things::QualityRules& rules = {}) {
     things::Point& point = site.Add("pump-7", property, type, rate_hz);
+    point.quality = rules;
     things::ContractField field;
     field.name = property;
     field.type = type;
@@ -61,13 +63,27 @@ Batch Rows(PointId point, const std::vector<double>& values, Quality quality = k
   return batch;
 }
 
+class NoNotes final : public QuarantineSink {
+ public:
+  void Put(QuarantineEntry entry) override { ADD_FAILURE() << entry.message; }
+};
+
 class ContractCheckTest : public testing::Test {
  protected:
+  // As the pipeline does it.
+  void MarkAndJudge(ContractCheck& check, Batch& batch, uint64_t sequence = 0) {
+    NoNotes notes;
+    QualityMarker marker(notes);
+    marker.SetSnapshot(plant_.site.Snapshot());
+    marker.SetLimits(check.Begin(sequence));
+    const MarkOutcome marked = marker.Mark(batch);
+    check.Judge(batch, marked.suspects, taken_);
+  }
   std::vector<double> Check(Batch batch) {
     check_.SetRules(plant_.Rules());
     taken_.clear();
     kept_.violations.clear();
-    check_.Check(batch, 0, taken_);
+    MarkAndJudge(check_, batch);
     return batch.value;
   }
   Plant plant_;
@@ -159,12 +175,25 @@ TEST_F(ContractCheckTest, NeighboursOfOneFaultBecomeOneEntry) {
   EXPECT_EQ(kept_.violations[0].rows.size(), 1000U);
 }
 
+// Whatever else is wrong with a row or its neighbours, only what breaks the contract is taken out.
+TEST_F(ContractCheckTest, MarksRulesAndOtherRowsThatGoDoNotHideOrMoveASuspect) {
+  const PointId ruled = plant_.Add("pressure", ValueType::kNumber, 0, 16, 0,
+                                   {.minimum = 2, .maximum = 20, .max_rate_per_s = 3});
+  const PointId whole = plant_.Add("starts", ValueType::kInteger, 0, 1000);
+  Batch batch = Rows(ruled, {4, 5, 5, 17, 1, 15.5, 18, 4});
+  batch.Add(ruled, At(1), At(9), 5);     // Came before: dropped.
+  batch.Add(ruled, At(0.5), At(9), 40);  // Late, and far out of both ranges.
+  for (int i = 0; i < 5; ++i) batch.Add(whole, At(i), At(9), 1 + i * 0.25);
+  EXPECT_EQ(Check(batch), (std::vector<double>{4, 5, 5, 1, 15.5, 4, 1, 2}));
+  EXPECT_EQ(taken_.size(), 6U);
+}
+
 TEST_F(ContractCheckTest, WhenNothingCanBeKeptTheSampleIsStoredAndMarked) {
   const PointId pressure = plant_.Add("pressure", ValueType::kNumber, 0, 16);
   check_.SetRules(plant_.Rules());
   kept_.full = true;
   Batch batch = Rows(pressure, {1, 99});
-  check_.Check(batch, 0, taken_);
+  MarkAndJudge(check_, batch);
   ASSERT_EQ(batch.size(), 2U);
   EXPECT_TRUE(taken_.empty());
   EXPECT_EQ(batch.quality[0], kGood);
@@ -182,11 +211,11 @@ TEST_F(ContractCheckTest, EverySequenceHasItsVersion) {
     });
     check.SetRules(plant_.Rules("1.2.0"));
     Batch batch = Rows(PointId{0}, {1});
-    check.Check(batch, 0, taken_);
+    MarkAndJudge(check, batch);
     check.SetRules(plant_.Rules("2.0.0"));
     EXPECT_EQ(periods->VersionAt("pump", 100), "1.2.0");  // Nothing came under the new one yet.
     clock.Advance(std::chrono::hours(1));
-    check.Check(batch, 100, taken_);
+    MarkAndJudge(check, batch, 100);
   }
   const auto periods = *ContractPeriods::Open(*records, clock);
   EXPECT_EQ(periods->VersionAt("pump", 99), "1.2.0");
@@ -204,9 +233,7 @@ class ReleaseTest : public testing::Test {
     pipeline_->SetSnapshot(plant_.site.Snapshot());
     check_ = std::make_unique<ContractCheck>(*quarantine_);
     check_->SetRules(plant_.Rules());
-    pipeline_->CheckWith([this](Batch& batch, std::vector<PointId>& taken) {
-      check_->Check(batch, pipeline_->next_sequence(), taken);
-    });
+    pipeline_->CheckWith(*check_);
     ASSERT_TRUE(pipeline_->Start());
   }
   void Write(Batch batch) {

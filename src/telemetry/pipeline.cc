@@ -16,6 +16,7 @@
 #include "telemetry/pipeline.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -136,11 +137,12 @@ void Pipeline::Impl::Judge(Batch& batch) {
   if (batch.released) return;  // Produced when it came.
   if (options.ledger != nullptr) options.ledger->Produce(batch.point, clock.Now());
   if (!batch.own()) return;
+  if (check != nullptr) marker.SetLimits(check->Begin(next_sequence));
   MarkOutcome marked = marker.Mark(batch);
-  if (check && !batch.empty()) {
+  if (check != nullptr && !marked.suspects.empty()) {
     // What the quarantine keeps has its texts, too; a failing disk is told of by the commit.
     if (options.texts != nullptr) (void)options.texts->Sync();
-    check(batch, marked.quarantined);
+    check->Judge(batch, marked.suspects, marked.quarantined);
   }
   if (marked.duplicates.empty() && marked.quarantined.empty()) return;
   queue.BookDropped(marked.duplicates.size(), marked.quarantined.size());
@@ -280,11 +282,7 @@ void Pipeline::Impl::SweepSilent() {
   if (silent.empty()) return;
   queue.BookProduced(silent.size());
   if (options.ledger != nullptr) options.ledger->Produce(silent.point, clock.Now());
-  if (std::vector<PointId> quarantined; check) {  // The last value may have been taken out, too.
-    check(silent, quarantined);
-    queue.BookDropped(0, quarantined.size());
-    if (options.ledger != nullptr) options.ledger->Quarantine(quarantined);
-  }
+  if (check != nullptr) CheckSilent(silent);
   if (silent.empty()) return;
   Status status;
   const size_t done = Commit(records, status);
@@ -292,6 +290,17 @@ void Pipeline::Impl::SweepSilent() {
   const auto stored = std::span<const Record>(records).first(done);
   ToTail(stored);
   for (const Record& each : stored) Publish(each.batch, false);
+}
+
+// The last value may have been taken out, too.
+void Pipeline::Impl::CheckSilent(Batch& silent) {
+  marker.SetLimits(check->Begin(next_sequence));
+  std::vector<uint32_t> all(silent.size());
+  std::iota(all.begin(), all.end(), 0U);
+  std::vector<PointId> quarantined;
+  check->Judge(silent, all, quarantined);
+  queue.BookDropped(0, quarantined.size());
+  if (options.ledger != nullptr) options.ledger->Quarantine(quarantined);
 }
 
 // Files are written beside the rounds of the pipeline. When rows come faster than that, the round
@@ -341,9 +350,9 @@ void Pipeline::Subscribe(Subscriber subscriber, Replay replay) {
   impl_->subscribers.push_back({std::move(subscriber), replay == Replay::kYes});
 }
 
-void Pipeline::CheckWith(Check check) {
+void Pipeline::CheckWith(RowCheck& check) {
   CHECK(!impl_->started);
-  impl_->check = std::move(check);
+  impl_->check = &check;
 }
 
 void Pipeline::BeforeCursor(std::function<Status()> hook) {
@@ -364,6 +373,7 @@ Status Pipeline::Start() {
   CHECK(!impl_->started);
   impl_->TakeSnapshot();
   TRY(impl_->Replay());
+  if (impl_->check != nullptr) impl_->marker.SetLimits(impl_->check->Begin(impl_->next_sequence));
   impl_->flush.Restart();
   impl_->started = true;
   impl_->thread = std::jthread([impl = impl_.get()] { impl->Run(); });

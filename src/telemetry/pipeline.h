@@ -23,6 +23,7 @@
 #include "telemetry/ledger.h"
 #include "telemetry/sample.h"
 #include "telemetry/texts.h"
+#include "telemetry/value_limits.h"
 #include "things/directory.h"
 
 namespace penstock::telemetry {
@@ -78,9 +79,6 @@ class Pipeline final : public SampleSink {
   // Whether a subscriber also sees the rows replayed by Start (marked, durable, not yet in
   // history). After a crash these may be rows that it has seen before: their sequences tell.
   enum class Replay { kNo, kYes };
-  // Takes rows out of a marked batch of this node's own rows before it is stored; adds the point of
-  // each to `quarantined`.
-  using Check = std::function<void(Batch& batch, std::vector<PointId>& quarantined)>;
 
   // All four must outlive the pipeline.
   Pipeline(storage::DurableLog& log, storage::History& history, QuarantineSink& quarantine,
@@ -92,7 +90,8 @@ class Pipeline final : public SampleSink {
   // What was known of the points at the end of an earlier life: no sample is stored for it.
   void Prime(const Batch& last_known);
   void Subscribe(Subscriber subscriber, Replay replay = Replay::kNo);
-  void CheckWith(Check check);
+  // Own rows are held against it before they are stored; must outlive the pipeline.
+  void CheckWith(RowCheck& check);
   // Called on the pipeline's thread when history has flushed and before the log's cursor moves: who
   // keeps something derived from the rows makes it durable here. An error keeps the cursor.
   void BeforeCursor(std::function<Status()> hook);

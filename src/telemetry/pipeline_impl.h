@@ -102,6 +102,7 @@ struct Pipeline::Impl {
   void Prime(const Batch& batch);
   void Periodic();
   void SweepSilent();
+  void CheckSilent(Batch& silent);
   void FlushWhenAskedOrDue();
   void Retain();
   void TakeSnapshot();
@@ -120,7 +121,7 @@ struct Pipeline::Impl {
     bool replay;
   };
   std::vector<Subscription> subscribers;
-  Check check;
+  RowCheck* check = nullptr;
   std::vector<std::function<Status()>> before_cursor;
 
   std::mutex control;  // Guards the six below.

@@ -7,6 +7,7 @@
 
 #include "storage/temporary_folder.h"
 #include "telemetry/batch_codec.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/testing_site.h"
 
 namespace penstock::telemetry {
@@ -57,11 +58,11 @@ class FakeLog final : public storage::DurableLog {
     if (!lose_cursors) cursors[name] = index;
     return {};
   }
-  void MayLose(const std::string&) override {}
   Status DropCursor(const std::string& name) override {
     cursors.erase(name);
     return {};
   }
+  void MayLose(const std::string&) override {}
   Status Trim() override { return {}; }
   uint64_t bytes() const override { return 0; }
 
@@ -273,22 +274,38 @@ TEST_F(PipelineTest, TheCursorMovesOnlyAfterWhoeverKeepsSomethingHasKeptIt) {
   pipeline_->Stop();  // It asks once more, and `fails` must still be there.
 }
 
+class NothingAboveFive final : public RowCheck {
+ public:
+  std::shared_ptr<const ValueLimits> Begin(uint64_t) override {
+    auto limits = std::make_shared<ValueLimits>(1000);
+    for (uint32_t id = 0; id < 1000; ++id)
+      limits->Set(PointId{id}, ValueLimit::For(0, 5, false, false));
+    return limits;
+  }
+  void Judge(Batch& batch, std::span<const uint32_t> suspects,
+             std::vector<PointId>& taken) override {
+    ASSERT_EQ(suspects.size(), 1U);
+    EXPECT_EQ(batch.value[suspects[0]], 6);
+    taken.push_back(batch.point[suspects[0]]);
+    const RowRange row{suspects[0], suspects[0] + size_t{1}};
+    RemoveRows(batch, {&row, 1});
+  }
+};
+
 TEST_F(PipelineTest, ACheckTakesRowsOutBeforeTheyAreStored) {
   pipeline_ = std::make_unique<Pipeline>(log_, history_, quarantine_, clock_, options_);
   pipeline_->SetSnapshot(site_.Snapshot());
-  pipeline_->CheckWith([](Batch& batch, std::vector<PointId>& quarantined) {
-    quarantined.push_back(batch.point.back());
-    batch.point.pop_back();
-    batch.source_time.pop_back();
-    batch.ingest_time.pop_back();
-    batch.value.pop_back();
-    batch.quality.pop_back();
-  });
+  NothingAboveFive check;
+  pipeline_->CheckWith(check);
   ASSERT_TRUE(pipeline_->Start());
-  ASSERT_TRUE(Send(Rows(0, 10)));
+  Batch rows = Rows(0, 10);
+  for (double& value : rows.value) value = 1;
+  rows.value[7] = 6;
+  ASSERT_TRUE(Send(std::move(rows)));
   ExpectBalanced();
   EXPECT_EQ(pipeline_->ledger().quarantined, 1U);
   EXPECT_EQ(history_.All().size(), 9U);
+  pipeline_->Stop();  // Before the check goes.
 }
 
 TEST_F(PipelineTest, WhatRepeatsARefusedRowIsRefusedWithIt) {

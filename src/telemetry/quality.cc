@@ -1,6 +1,7 @@
-// The usual sample (its time advances, its point has neither a rate nor a flat-line rule, its value
-// is a number) is judged with one cache line of its point and two lines written: its newest times
-// and its place among the recent rows. It allocates nothing. Everything else takes the long way.
+// The usual sample (its time advances, its point has no flat-line rule, its value is a number
+// within its range and its contract's and does not change too fast) is judged with one cache line
+// of its point and two lines written: its newest times and its place among the recent rows. It
+// allocates nothing. Everything else takes the long way.
 //
 // What the rules compare with: rate of change with the last sample that was not bad (a spike does
 // not make its good successor look steep), a flat line with the first of the equal values.
@@ -121,21 +122,39 @@ size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz, size_t 
 void QualityMarker::SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   if (!snapshot_->by_id.empty()) HotOf(PointId{static_cast<uint32_t>(snapshot_->by_id.size() - 1)});
-  for (size_t i = 0; i < hot_.size(); ++i) {
-    Hot& hot = hot_[i];
-    const things::Point* point = PointOf(PointId{static_cast<uint32_t>(i)});
-    hot.flags = 0;
-    if (point == nullptr) continue;
-    const things::QualityRules& rules = point->quality;
-    hot.flags = kKnown;
-    if (point->type == things::ValueType::kWaveform) hot.flags |= kWaveform;
-    if (rules.max_rate_per_s || rules.flat_after) hot.flags |= kRuled;
-    if (rules.stale_after) hot.flags |= kMayBeStale;
-    constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    hot.minimum = rules.minimum.value_or(-kInfinity);
-    hot.maximum = rules.maximum.value_or(kInfinity);
-    hot.skew = rules.max_clock_skew.value_or(kDefaultClockSkew);
+  for (size_t i = 0; i < hot_.size(); ++i) TakeRules(PointId{static_cast<uint32_t>(i)}, hot_[i]);
+}
+
+void QualityMarker::SetLimits(std::shared_ptr<const ValueLimits> limits) {
+  if (limits == limits_) return;
+  limits_ = std::move(limits);
+  for (size_t i = 0; i < hot_.size(); ++i) TakeRules(PointId{static_cast<uint32_t>(i)}, hot_[i]);
+}
+
+void QualityMarker::TakeRules(PointId id, Hot& hot) {
+  const things::Point* point = PointOf(id);
+  hot.flags = 0;
+  if (point == nullptr) return;
+  const things::QualityRules& rules = point->quality;
+  hot.flags = kKnown;
+  if (point->type == things::ValueType::kWaveform) hot.flags |= kWaveform;
+  if (rules.flat_after) hot.flags |= kFlatRule;
+  if (rules.stale_after) hot.flags |= kMayBeStale;
+  if (rules.max_rate_per_s) {
+    hot.flags |= kRateRule;
+    if (rates_.size() <= id.value) rates_.resize(hot_.size());
+    rates_[id.value] = *rules.max_rate_per_s;
   }
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  hot.minimum = rules.minimum.value_or(-kInfinity);
+  hot.maximum = rules.maximum.value_or(kInfinity);
+  hot.skew = rules.max_clock_skew.value_or(kDefaultClockSkew);
+  if (limits_ == nullptr) return;
+  const ValueLimit limit = limits_->Of(id);
+  if (limit.MoreThanRange()) hot.flags |= kCloser;
+  if (limit.low > limit.high) return;
+  hot.minimum = std::max<double>(hot.minimum, limit.low);
+  hot.maximum = std::min<double>(hot.maximum, limit.high);
 }
 
 const things::Point* QualityMarker::PointOf(PointId id) const {
@@ -180,6 +199,14 @@ inline void QualityMarker::Remember(Hot& hot, PointId id, Time source, Time inge
   hot.stale = false;
 }
 
+// Surely no faster than allowed; at the very edge the long way decides.
+inline bool QualityMarker::RateIsUsual(const Hot& hot, PointId id, Time time, double value) const {
+  if (!hot.has_last || time <= hot.last_time) return true;
+  constexpr double kSurely = 1 - 1e-9;
+  return std::abs(value - hot.last_value) <=
+         kSurely * rates_[id.value] * ToSeconds(time - hot.last_time);
+}
+
 // The whole judgement of a sample about which nothing is unusual; else the long way.
 inline QualityMarker::Fate QualityMarker::JudgeUsual(const Batch& batch, size_t row,
                                                      Quality& quality) {
@@ -187,13 +214,19 @@ inline QualityMarker::Fate QualityMarker::JudgeUsual(const Batch& batch, size_t 
   Hot& hot = hot_[id.value];
   const Time time = batch.source_time[row], ingest = batch.ingest_time[row];
   const double value = batch.value[row];
-  const bool usual = (hot.flags & kRuled) == 0 && time > hot.newest && time - ingest <= hot.skew &&
-                     value >= hot.minimum && value <= hot.maximum && std::isfinite(value);
+  const bool usual = (hot.flags & kFlatRule) == 0 && time > hot.newest &&
+                     time - ingest <= hot.skew && value >= hot.minimum && value <= hot.maximum &&
+                     std::isfinite(value) &&
+                     ((hot.flags & kRateRule) == 0 || RateIsUsual(hot, id, time, value));
   if (!usual) {
     const things::Point* point = PointOf(id);
-    const Fate fate = JudgeAdmission(batch, row, point);
-    return fate == Fate::kKeep ? JudgeSample(batch, row, *point, quality) : fate;
+    Fate fate = JudgeAdmission(batch, row, point);
+    if (fate == Fate::kKeep) fate = JudgeSample(batch, row, *point, quality);
+    if (fate == Fate::kKeep && Suspect(id, value)) suspects_.push_back(static_cast<uint32_t>(row));
+    return fate;
   }
+  if ((hot.flags & kCloser) != 0 && Suspect(id, value))
+    suspects_.push_back(static_cast<uint32_t>(row));
   hot.newest = time;
   if (!IsBad(quality) && (!hot.has_last || time > hot.last_time)) {
     hot.last_time = time;
@@ -317,17 +350,28 @@ void QualityMarker::JudgeBurst(Batch& batch, size_t begin, size_t end, const thi
   }
   std::fill(batch.quality.begin() + static_cast<ptrdiff_t>(begin),
             batch.quality.begin() + static_cast<ptrdiff_t>(end), quality);
+  if ((hot.flags & kCloser) != 0 || Suspect(point.id, low) || Suspect(point.id, high))
+    suspects_.push_back(static_cast<uint32_t>(begin));
   hot.newest = std::max(hot.newest, batch.source_time[end - 1]);
   hot.last_value = batch.value[end - 1];
   hot.has_last = true;
   Remember(hot, point.id, time, batch.ingest_time[end - 1], key);
 }
 
+// Points in no order would cost two waits for memory per row.
+inline void QualityMarker::FetchAhead(const Batch& batch, size_t row) const {
+  if (row >= batch.size() || batch.point[row].value >= hot_.size()) return;
+  __builtin_prefetch(&hot_[batch.point[row].value], 1);
+  __builtin_prefetch(&recent_[batch.point[row].value], 1);
+}
+
 MarkOutcome QualityMarker::Mark(Batch& batch) {
   fates_.assign(batch.size(), Fate::kKeep);
+  suspects_.clear();
   bool all_kept = true;
   for (size_t begin = 0; begin < batch.size();) {
     const PointId id = batch.point[begin];
+    FetchAhead(batch, begin + kFetchAhead);
     const uint8_t flags = id.value < hot_.size() ? hot_[id.value].flags : uint8_t{0};
     if ((flags & kWaveform) != 0) {
       const things::Point& point = *PointOf(id);
@@ -342,12 +386,20 @@ MarkOutcome QualityMarker::Mark(Batch& batch) {
     all_kept = all_kept && fates_[begin] == Fate::kKeep;
     ++begin;
   }
-  return all_kept ? MarkOutcome() : Compact(batch);
+  if (!all_kept) return Compact(batch);
+  MarkOutcome outcome;
+  outcome.suspects = suspects_;
+  return outcome;
 }
 
-MarkOutcome QualityMarker::Compact(Batch& batch) const {
+MarkOutcome QualityMarker::Compact(Batch& batch) {
   MarkOutcome outcome;
+  outcome.suspects = suspects_;
+  size_t kept = 0, suspect = 0;
   KeepRows(batch, [&](size_t row) {
+    if (suspect < suspects_.size() && suspects_[suspect] == row)
+      suspects_[suspect++] = static_cast<uint32_t>(kept);
+    kept += fates_[row] == Fate::kKeep ? 1U : 0U;
     if (fates_[row] == Fate::kDuplicate) outcome.duplicates.push_back(batch.point[row]);
     if (fates_[row] == Fate::kQuarantine) outcome.quarantined.push_back(batch.point[row]);
     return fates_[row] == Fate::kKeep;

@@ -6,14 +6,18 @@
 // far ahead of ours is quarantined. For a waveform the rules judge whole bursts. Silence is found
 // by Sweep().
 //
-// Thread rule: Mark, Sweep, Prime and Forget from one thread (the pipeline's); SetSnapshot too.
+// A row outside of what the contracts allow without a closer look (SetLimits) is named on the way.
+//
+// Thread rule: Mark, Sweep, Prime and Forget from one thread (the pipeline's); the setters too.
 #pragma once
 
 #include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "telemetry/sample.h"
+#include "telemetry/value_limits.h"
 #include "things/directory.h"
 
 namespace penstock::telemetry {
@@ -51,6 +55,9 @@ class RecentRows {
 struct MarkOutcome {
   std::vector<PointId> duplicates;  // The same point, source time and value came just before.
   std::vector<PointId> quarantined;
+  // Rows still in the batch, rising, outside of the limits; of a waveform the first row of the
+  // burst. Good until the next Mark.
+  std::span<const uint32_t> suspects;
 };
 
 class QualityMarker {
@@ -62,6 +69,9 @@ class QualityMarker {
   explicit QualityMarker(QuarantineSink& quarantine) : quarantine_(quarantine) {}
 
   void SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot);
+
+  // Null: none.
+  void SetLimits(std::shared_ptr<const ValueLimits> limits);
 
   // Marks in place, removes duplicates and quarantined rows, keeps the order of the others.
   MarkOutcome Mark(Batch& batch);
@@ -79,13 +89,14 @@ class QualityMarker {
   struct alignas(64) Hot {
     Time newest{}, last_time{}, last_ingest{};
     double last_value = 0;
-    double minimum = 0, maximum = 0;
-    Duration skew{};  // Allowed ahead of us.
+    double minimum = 0, maximum = 0;  // Within both the quality rules and the limits.
+    Duration skew{};                  // Allowed ahead of us.
     uint8_t flags = 0;
     bool has_last = false, stale = false;
     uint8_t recent_count = 0, recent_next = 0;
   };
-  static constexpr uint8_t kKnown = 1, kWaveform = 2, kRuled = 4, kMayBeStale = 8;
+  static constexpr uint8_t kKnown = 1, kWaveform = 2, kFlatRule = 4, kMayBeStale = 8;
+  static constexpr uint8_t kRateRule = 16, kCloser = 32;
   // 8 recent rows (for a waveform: bursts) find redelivered ones, whatever other points have sent
   // meanwhile: 32 bits of the time's hash and 32 of the value's.
   struct Seen {
@@ -101,10 +112,17 @@ class QualityMarker {
     Time since{};
     double value = 0;
   };
+  static constexpr size_t kFetchAhead = 8;  // Rows.
   enum class Fate : uint8_t { kKeep, kDuplicate, kQuarantine };
 
   const things::Point* PointOf(PointId id) const;
   Hot& HotOf(PointId id);
+  void TakeRules(PointId id, Hot& hot);
+  bool RateIsUsual(const Hot& hot, PointId id, Time time, double value) const;
+  bool Suspect(PointId id, double value) const {
+    return limits_ != nullptr && limits_->Of(id).Suspect(value);
+  }
+  void FetchAhead(const Batch& batch, size_t row) const;
   Fate JudgeUsual(const Batch& batch, size_t row, Quality& quality);
   Fate JudgeAdmission(const Batch& batch, size_t row, const things::Point* point);
   Fate JudgeSample(const Batch& batch, size_t row, const things::Point& point, Quality& quality);
@@ -116,15 +134,18 @@ class QualityMarker {
   void Remember(Hot& hot, PointId id, Time source, Time ingest, double value);
   template <typename Visit>
   void ForEachRow(const Batch& batch, const Visit& visit) const;
-  MarkOutcome Compact(Batch& batch) const;
+  MarkOutcome Compact(Batch& batch);
 
   QuarantineSink& quarantine_;
   std::shared_ptr<const things::Snapshot> snapshot_;
+  std::shared_ptr<const ValueLimits> limits_;
   std::vector<Hot> hot_;  // These three by PointId.
   std::vector<Recent> recent_;
   std::vector<Flat> flat_;
+  std::vector<double> rates_;  // The same, as far as points have such a rule.
   RecentRows recent_rows_;
   std::vector<Fate> fates_;  // Of the rows of the batch in hand.
+  std::vector<uint32_t> suspects_;
 };
 
 // One past the last row of the burst that starts at `begin`: rows of the same point, in time order,
