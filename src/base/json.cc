@@ -151,6 +151,45 @@ Result<Json> ParseJson(std::string_view text) {
   }
 }
 
+namespace {
+
+std::string_view LineAt(std::string_view text, int number) {
+  for (; number > 0; --number) {
+    const size_t end = text.find('\n');
+    if (end == text.npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+// What is most often wrong with a line that no YAML reader takes; "" for none of these.
+std::string_view AdviceFor(std::string_view line) {
+  const auto count = [&](char c) { return std::count(line.begin(), line.end(), c); };
+  const size_t value = line.find(": ");
+  const size_t first = value == line.npos ? line.npos : line.find_first_not_of(' ', value + 1);
+  if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != line.npos)
+    return "indent with spaces: YAML takes no tabs there";
+  if (count('"') % 2 != 0) return "close the text with a second \"";
+  if (count('\'') % 2 != 0) return "close the text with a second ', or put it in \"...\"";
+  if (count('[') != count(']')) return "close the list: as many ] as [";
+  if (count('{') != count('}')) return "close the object: as many } as {";
+  if (first < line.size() && std::string_view("%@`&*!|>").find(line[first]) != line.npos)
+    return "put the value in quotes: it begins with a character that YAML reads as its own";
+  if (first < line.size() && line.find(": ", first) != line.npos)
+    return "put the value in quotes: it has a \": \" of its own";
+  return "";
+}
+
+std::string YamlFix(std::string_view text, const YAML::Mark& mark) {
+  // The reader often notices one line too late.
+  for (int line = mark.line; line >= 0 && line + 1 >= mark.line; --line)
+    if (const auto advice = AdviceFor(LineAt(text, line)); !advice.empty())
+      return std::string(advice);
+  return "write \"key: value\", with a space behind the colon, and indent it like its neighbours";
+}
+
+}  // namespace
+
 Result<Json> ParseYaml(std::string_view text) {
   if (text.size() > kMaxText)
     return InvalidArgument("document of {} bytes, at most {}", text.size(), kMaxText);
@@ -159,8 +198,10 @@ Result<Json> ParseYaml(std::string_view text) {
     int budget = kMaxNodes;
     return FromYaml(root, "", 0, budget);
   } catch (const YAML::Exception& error) {
-    return InvalidArgument("not YAML: line {}, column {}: {}", error.mark.line + 1,
-                           error.mark.column + 1, error.msg);
+    auto refused = InvalidArgument("not YAML: line {}, column {}: {}", error.mark.line + 1,
+                                   error.mark.column + 1, error.msg);
+    refused.error().Fix(YamlFix(text, error.mark));
+    return refused;
   }
 }
 

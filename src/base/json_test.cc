@@ -32,6 +32,26 @@ TEST(YamlTest, KeepsQuotedScalarsAsText) {
   EXPECT_DOUBLE_EQ(yaml["f"].get<double>(), 0.5);
 }
 
+TEST(YamlTest, AMistakeHasItsPlaceAndFix) {
+  const struct {
+    const char *text, *place, *fix;
+  } cases[] = {
+      {"a:\n\tb: 1\n", "line 2, column 1", "no tabs"},
+      {"a: [1, 2\nb: 3\n", "line 2", "as many ]"},
+      {"a: {b: 1\nc: 2\n", "line 2", "as many }"},
+      {"name: \"Pump\nid: pump\n", "line", "second \""},
+      {"purpose: pumps: all of them\n", "line 1, column 15", "quotes"},
+      {"limit: %5\n", "line 1, column 8", "quotes"},
+      {"a: 1\n b: 2\n", "line 2", "like its neighbours"},
+  };
+  for (const auto& c : cases) {
+    const auto read = ParseYaml(c.text);
+    ASSERT_FALSE(read) << c.text;
+    EXPECT_NE(read.error().message.find(c.place), std::string::npos) << read.error().ToString();
+    EXPECT_NE(read.error().fix.find(c.fix), std::string::npos) << read.error().ToString();
+  }
+}
+
 TEST(YamlTest, BoundsWhatAliasesExpandTo) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 9; ++i) {
