@@ -223,6 +223,18 @@ Result<uint64_t> Origins::NoteGap(const std::string& edge, uint64_t epoch, Seque
   return rows;
 }
 
+void Origins::Forget(const std::string& edge, uint64_t epoch, SequenceRange range) {
+  const std::lock_guard lock(mutex_);
+  One* const one = Find(edge, epoch);
+  if (one == nullptr || range.empty()) return;
+  uint64_t here = range.to - range.from;
+  for (const SequenceRange& missing : one->durable.Missing(range))
+    here -= missing.to - missing.from;
+  one->durable.Remove(range);
+  one->rows -= std::min(one->rows, here);
+  one->changed = true;
+}
+
 Status Origins::Persist() {
   std::vector<std::pair<Key, std::pair<std::string, uint64_t>>> changed;
   {

@@ -77,6 +77,10 @@ class Origins {
   Result<uint64_t> NoteGap(const std::string& edge, uint64_t epoch, SequenceRange range,
                            const std::string& reason, Time at);
 
+  // Rows that are not here after all: the replay left them out, for another hub has them or their
+  // edge brings them again.
+  void Forget(const std::string& edge, uint64_t epoch, SequenceRange range);
+
   // Durable in the records when it returns; for Pipeline::BeforeCursor.
   Status Persist();
   // {"edges": [{"edge", "epoch", "received", "durable", "rows", "again", "gaps": [...]}]}

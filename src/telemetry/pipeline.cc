@@ -355,6 +355,16 @@ void Pipeline::CheckWith(RowCheck& check) {
   impl_->check = &check;
 }
 
+void Pipeline::BeforeFlush(std::function<void()> hook) {
+  CHECK(!impl_->started);
+  impl_->before_flush.push_back(std::move(hook));
+}
+
+void Pipeline::CutReplay(std::function<size_t(const Batch&)> rows_to_keep) {
+  CHECK(!impl_->started);
+  impl_->rows_to_keep = std::move(rows_to_keep);
+}
+
 void Pipeline::BeforeCursor(std::function<Status()> hook) {
   CHECK(!impl_->started);
   impl_->before_cursor.push_back(std::move(hook));

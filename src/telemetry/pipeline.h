@@ -96,6 +96,13 @@ class Pipeline final : public SampleSink {
   // keeps something derived from the rows makes it durable here. An error keeps the cursor.
   void BeforeCursor(std::function<Status()> hook);
 
+  // Called on the pipeline's thread before the history is flushed: what came so far can be left out
+  // of a replay until then, and not afterwards.
+  void BeforeFlush(std::function<void()> hook);
+  // How many rows of a replayed record, from the first one on, are still this node's. The others
+  // are left out and booked as given up.
+  void CutReplay(std::function<size_t(const Batch&)> rows_to_keep);
+
   // Replays what the log has and history has not, then takes writes. The error is the log's or the
   // history's.
   Status Start();

@@ -2,9 +2,11 @@
 // start those that it lacks; the log's cursor follows when everybody has kept what it derived from
 // them; retention deletes, and the ledger is told of which points.
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "telemetry/batch_codec.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/pipeline_impl.h"
 #include "telemetry/row_classes.h"
 
@@ -112,14 +114,10 @@ Status Pipeline::Impl::CatchUp(bool starting) {
       metrics.damaged.Add();
       LogError("durable log: record {} skipped: {}", index, batch.error().ToString());
     } else {
+      if (starting) ReplayOne(*batch, index);
       failure = ToHistory(*batch, in_files);
       if (!failure) return false;
-      if (starting) {
-        next_sequence = std::max<uint64_t>(next_sequence, batch->first_sequence + batch->size());
-        if (options.ledger != nullptr) options.ledger->Replay(*batch, index);
-        Prime(*batch);
-        Publish(*batch, true);
-      }
+      if (starting) Publish(*batch, true);
     }
     history_next = index + 1;
     return true;
@@ -128,6 +126,26 @@ Status Pipeline::Impl::CatchUp(bool starting) {
   if (!read && read.error().code == Code::kDataLoss && failure) history_next = log.durable_end();
   TRY(PassDamage(std::move(read)));
   return failure;
+}
+
+void Pipeline::Impl::ReplayOne(Batch& batch, uint64_t index) {
+  next_sequence = std::max<uint64_t>(next_sequence, batch.first_sequence + batch.size());
+  if (options.ledger != nullptr) options.ledger->Replay(batch, index);
+  Prime(batch);
+  CutOff(batch);
+}
+
+void Pipeline::Impl::CutOff(Batch& batch) {
+  const size_t keep = rows_to_keep && !batch.own() ? rows_to_keep(batch) : batch.size();
+  if (keep >= batch.size()) return;
+  cut_off = true;
+  if (options.ledger != nullptr) {
+    std::map<PointId, uint64_t> rows;
+    for (size_t i = keep; i < batch.size(); ++i) ++rows[batch.point[i]];
+    options.ledger->Evict(std::vector<std::pair<PointId, uint64_t>>(rows.begin(), rows.end()));
+  }
+  size_t row = 0;
+  KeepRows(batch, [&](size_t) { return row++ < keep; });
 }
 
 // A damaged record was counted and skipped by the log; the whole ones beside it must not be lost
@@ -166,12 +184,14 @@ Status Pipeline::Impl::Replay() {
   options.ledger->EndReplay(next_sequence);
   next_sequence = std::max<uint64_t>(next_sequence, options.ledger->sequence_end());
   queue.BookEarlier(options.ledger->total());
-  return {};
+  // Given up once: the next replay begins behind them.
+  return cut_off ? FlushHistory() : Status();
 }
 
 // What history has by now is frozen there and written on a thread of its own; rows that come
 // meanwhile are of the next flush.
 void Pipeline::Impl::BeginFlush() {
+  for (const auto& hook : before_flush) hook();
   flushing = true;
   flushing_next = history_next;
   {

@@ -100,6 +100,8 @@ struct Pipeline::Impl {
   Status FlushHistory();  // From the begin to the end.
   Status PassDamage(Status read);
   void Prime(const Batch& batch);
+  void ReplayOne(Batch& batch, uint64_t index);
+  void CutOff(Batch& batch);
   void Periodic();
   void SweepSilent();
   void CheckSilent(Batch& silent);
@@ -123,6 +125,9 @@ struct Pipeline::Impl {
   std::vector<Subscription> subscribers;
   RowCheck* check = nullptr;
   std::vector<std::function<Status()>> before_cursor;
+  std::vector<std::function<void()>> before_flush;
+  std::function<size_t(const Batch&)> rows_to_keep;
+  bool cut_off = false;  // Not all were kept.
 
   std::mutex control;  // Guards the six below.
   std::condition_variable flushed, written_changed;
