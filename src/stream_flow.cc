@@ -9,6 +9,7 @@ namespace penstock {
 namespace {
 
 constexpr auto kTryAgain = std::chrono::seconds(2);
+constexpr auto kSettlePatience = std::chrono::seconds(10);
 
 // "acme/cologne" -> "cologne", of the characters that names in the stream have.
 std::string NameOf(const Settings& settings) {
@@ -37,7 +38,10 @@ Result<std::unique_ptr<StreamFlow>> StreamFlow::Open(Parts parts) {
     });
     return self;
   }
-  if (parts.receiver != nullptr) return self;
+  if (parts.receiver != nullptr) {
+    self->OpenHub();
+    return self;
+  }
   ASSIGN_OR_RETURN(self->own_origins_, telemetry::Origins::Open(parts.records));
   self->own_receiver_ = std::make_unique<protocols::uplink::Receiver>(
       parts.pipeline, *self->own_origins_, parts.point_ids);
@@ -45,7 +49,57 @@ Result<std::unique_ptr<StreamFlow>> StreamFlow::Open(Parts parts) {
   parts.pipeline.Subscribe([&origins](const telemetry::Batch& batch) { origins.Observe(batch); },
                            telemetry::Pipeline::Replay::kYes);
   parts.pipeline.BeforeCursor([&origins] { return origins.Persist(); });
+  self->OpenHub();
   return self;
+}
+
+telemetry::Origins& StreamFlow::origins() const {
+  return parts_.origins != nullptr ? *parts_.origins : *own_origins_;
+}
+
+void StreamFlow::OpenHub() {
+  parts_.pipeline.BeforeFlush([this] {
+    protocols::stream::Taker* taker = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      taker = taker_.get();
+    }
+    if (taker != nullptr) taker->Confirm();
+  });
+  Settle();
+}
+
+// After a crash, what of the log's last rows is still this hub's. Without the stream nobody can
+// say; the rows are kept then, for no row may be missing.
+void StreamFlow::Settle() {
+  const auto replayed = protocols::stream::Settlement::Replayed(parts_.log);
+  if (!replayed) return LogWarn("stream: {}", replayed.error().ToString());
+  if (replayed->empty()) return;
+  const auto deadline = std::chrono::steady_clock::now() + kSettlePatience;
+  auto stream = storage::Stream::Open(StreamOptionsOf());
+  while (!stream && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    stream = storage::Stream::Open(StreamOptionsOf());
+  }
+  Status status;
+  if (stream) {
+    auto made = protocols::stream::Settlement::Make(name_, **stream, *replayed, origins());
+    if (made) {
+      settlement_ = std::make_unique<protocols::stream::Settlement>(std::move(*made));
+      parts_.pipeline.CutReplay([this](const telemetry::Batch& batch) {
+        return settlement_->RowsToKeep(batch, origins());
+      });
+    } else {
+      status = std::unexpected(made.error());
+    }
+  } else {
+    status = std::unexpected(stream.error());
+  }
+  if (!status)
+    LogWarn(
+        "stream: who has the last rows cannot be asked, they are kept; some may be at another "
+        "hub, too: {}",
+        status.error().ToString());
 }
 
 StreamFlow::~StreamFlow() { Stop(); }
@@ -78,13 +132,18 @@ void StreamFlow::Run(const std::stop_token& stop) {
   }
 }
 
-Status StreamFlow::Connect() {
+storage::StreamOptions StreamFlow::StreamOptionsOf() const {
   const ClusterSettings& settings = parts_.settings.cluster;
   storage::StreamOptions options;
   options.url = settings.stream;
   options.partitions = settings.stream_partitions;
   options.replicas = settings.stream_replicas;
-  ASSIGN_OR_RETURN(auto stream, storage::Stream::Open(std::move(options)));
+  return options;
+}
+
+Status StreamFlow::Connect() {
+  const ClusterSettings& settings = parts_.settings.cluster;
+  ASSIGN_OR_RETURN(auto stream, storage::Stream::Open(StreamOptionsOf()));
   std::unique_ptr<protocols::stream::Publisher> publisher;
   std::unique_ptr<protocols::stream::Taker> taker;
   if (settings.stream_role == "edge") {
@@ -93,10 +152,11 @@ Status StreamFlow::Connect() {
     publish.epoch = parts_.epoch;
     publish.folder = parts_.settings.data + "/stream";
     storage::Records& records = parts_.records;
-    ASSIGN_OR_RETURN(publisher, protocols::stream::Publisher::Open(
-                                    std::move(publish), {parts_.log, *stream, [&records] {
-                                                           return things::PathsIn(records);
-                                                         }}));
+    ASSIGN_OR_RETURN(publisher,
+                     protocols::stream::Publisher::Open(
+                         std::move(publish),
+                         {parts_.log, *stream, [&records] { return things::PathsIn(records); },
+                          parts_.pipeline.texts()}));
     publisher->Start();
   } else {
     protocols::stream::TakerOptions take;
@@ -104,8 +164,8 @@ Status StreamFlow::Connect() {
     taker = std::make_unique<protocols::stream::Taker>(
         std::move(take),
         protocols::stream::Taker::Parts{
-            *stream, parts_.receiver != nullptr ? *parts_.receiver : *own_receiver_,
-            parts_.origins != nullptr ? *parts_.origins : *own_origins_, parts_.real_clock});
+            *stream, parts_.receiver != nullptr ? *parts_.receiver : *own_receiver_, origins(),
+            parts_.real_clock});
     taker->Start();
   }
   LogInfo("stream: connected as {} {}", settings.stream_role, name_);

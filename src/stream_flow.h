@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/site.h"
 #include "protocols/stream/publisher.h"
+#include "protocols/stream/settle.h"
 #include "protocols/stream/taker.h"
 #include "storage/records.h"
 #include "telemetry/pipeline.h"
@@ -39,6 +40,10 @@ class StreamFlow {
 
  private:
   explicit StreamFlow(Parts parts);
+  storage::StreamOptions StreamOptionsOf() const;
+  telemetry::Origins& origins() const;
+  void OpenHub();
+  void Settle();
   Status Connect();
   void Run(const std::stop_token& stop);
 
@@ -46,7 +51,8 @@ class StreamFlow {
   std::string name_;
   std::unique_ptr<telemetry::Origins> own_origins_;
   std::unique_ptr<protocols::uplink::Receiver> own_receiver_;
-  mutable std::mutex mutex_;  // Guards what follows.
+  std::unique_ptr<protocols::stream::Settlement> settlement_;  // Until the replay is over.
+  mutable std::mutex mutex_;                                   // Guards what follows.
   std::unique_ptr<storage::Stream> stream_;
   std::unique_ptr<protocols::stream::Publisher> publisher_;
   std::unique_ptr<protocols::stream::Taker> taker_;

@@ -61,6 +61,12 @@ std::unexpected<Error> Failed(natsStatus status, std::string_view what, jsErrCod
                   code != 0 ? fmt::format(" ({})", static_cast<int>(code)) : "")});
 }
 
+// Nobody knows whether it was done.
+bool IsAway(natsStatus status) {
+  return status == NATS_TIMEOUT || status == NATS_CONNECTION_DISCONNECTED ||
+         status == NATS_CONNECTION_CLOSED || status == NATS_NO_RESPONDERS;
+}
+
 bool IsName(std::string_view name, std::string_view more) {
   return !name.empty() && name.size() <= 200 && std::ranges::all_of(name, [&](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -74,13 +80,17 @@ class NatsReader final : public StreamReader {
       : connection_(connection), subscription_(subscription) {}
   ~NatsReader() override { natsSubscription_Destroy(subscription_); }
 
-  Result<std::vector<StreamMessage>> Fetch(size_t max, std::chrono::milliseconds wait) override {
+  Result<std::vector<StreamMessage>> Fetch(size_t max, size_t max_bytes,
+                                           std::chrono::milliseconds wait) override {
     natsMsgList list{};
-    jsErrCode code{};
-    const natsStatus status =
-        natsSubscription_Fetch(&list, subscription_, static_cast<int>(max), wait.count(), &code);
+    jsFetchRequest request;
+    (void)jsFetchRequest_Init(&request);
+    request.Batch = static_cast<int>(max);
+    request.MaxBytes = static_cast<int64_t>(max_bytes);
+    request.Expires = std::chrono::nanoseconds(wait).count();
+    const natsStatus status = natsSubscription_FetchRequest(&list, subscription_, &request);
     if (status == NATS_TIMEOUT) return std::vector<StreamMessage>();
-    if (status != NATS_OK) return Failed(status, "cannot fetch", code);
+    if (status != NATS_OK) return Failed(status, "cannot fetch");
     std::vector<StreamMessage> messages;
     messages.reserve(static_cast<size_t>(list.Count));
     for (int i = 0; i < list.Count; ++i) {
@@ -116,8 +126,9 @@ class NatsStream final : public Stream {
   Status WaitPublished(std::chrono::milliseconds wait) override;
   void Restart() override;
   Result<std::unique_ptr<StreamReader>> Read(uint32_t partition) override;
-  Result<std::string> Fact(const std::string& key) override;
-  Status SetFact(const std::string& key, const std::string& value) override;
+  Result<StreamFact> Fact(const std::string& key) override;
+  Result<uint64_t> SetFact(const std::string& key, const std::string& value,
+                           uint64_t number) override;
   Status Tell(const std::string& topic, const std::string& text) override;
   Status Listen(const std::string& topic, std::function<void(std::string)> heard) override;
   Result<uint64_t> TakeLease(const std::string& name, const std::string& holder) override;
@@ -141,7 +152,7 @@ class NatsStream final : public Stream {
   Store facts_, leases_;
   std::mutex mutex_;  // Guards what follows.
   std::condition_variable acknowledged_;
-  size_t waiting_ = 0;
+  size_t waiting_ = 0, waiting_bytes_ = 0;
   Status failed_;
   struct Listener {
     natsSubscription* subscription;
@@ -278,6 +289,7 @@ void NatsStream::OnAck(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* error, 
   {
     const std::lock_guard lock(self.mutex_);
     --self.waiting_;
+    self.waiting_bytes_ -= static_cast<size_t>(natsMsg_GetDataLength(message));
     if (error != nullptr && self.failed_)
       self.failed_ = std::unexpected(Error{
           CodeOf(error->Err),
@@ -295,11 +307,14 @@ Status NatsStream::Publish(uint32_t partition, const std::string& id, ByteView b
                            options_.partitions);
   {
     std::unique_lock lock(mutex_);
-    const bool room = acknowledged_.wait_for(
-        lock, std::chrono::seconds(30), [&] { return !failed_ || waiting_ < options_.window; });
+    const bool room = acknowledged_.wait_for(lock, std::chrono::seconds(30), [&] {
+      return !failed_ || waiting_ == 0 ||
+             (waiting_ < options_.window && waiting_bytes_ + bytes.size() <= options_.window_bytes);
+    });
     if (!failed_) return failed_;
     if (!room) return DeadlineExceeded("stream: no acknowledgement in 30 s");
     ++waiting_;
+    waiting_bytes_ += bytes.size();
   }
   natsMsg* message = nullptr;
   jsPubOptions publish;
@@ -314,6 +329,7 @@ Status NatsStream::Publish(uint32_t partition, const std::string& id, ByteView b
   natsMsg_Destroy(message);
   const std::lock_guard lock(mutex_);
   --waiting_;
+  waiting_bytes_ -= bytes.size();
   const Status failure = Failed(status, "cannot publish");
   if (failed_) failed_ = failure;
   return failure;
@@ -343,6 +359,8 @@ Result<std::unique_ptr<StreamReader>> NatsStream::Read(uint32_t partition) {
   config.MaxAckPending = 4096;
   jsConsumerInfo* info = nullptr;
   jsErrCode code{};
+  // Made anew: what an earlier reader had fetched and was not done with comes at once, in its order.
+  (void)js_DeleteConsumer(context_.get(), options_.name.c_str(), name.c_str(), nullptr, nullptr);
   natsStatus status =
       js_AddConsumer(&info, context_.get(), options_.name.c_str(), &config, nullptr, &code);
   jsConsumerInfo_Destroy(info);
@@ -358,23 +376,29 @@ Result<std::unique_ptr<StreamReader>> NatsStream::Read(uint32_t partition) {
   return std::make_unique<NatsReader>(connection_.get(), subscription);
 }
 
-Result<std::string> NatsStream::Fact(const std::string& key) {
+Result<StreamFact> NatsStream::Fact(const std::string& key) {
   if (!IsName(key, "-_.")) return InvalidArgument("stream: no key: \"{}\"", key.substr(0, 80));
   kvEntry* entry = nullptr;
   const natsStatus status = kvStore_Get(&entry, facts_.get(), key.c_str());
   if (status != NATS_OK) return Failed(status, "fact " + key);
-  std::string value(static_cast<const char*>(kvEntry_Value(entry)),
-                    static_cast<size_t>(kvEntry_ValueLen(entry)));
+  StreamFact fact{.value = std::string(static_cast<const char*>(kvEntry_Value(entry)),
+                                       static_cast<size_t>(kvEntry_ValueLen(entry))),
+                  .number = kvEntry_Revision(entry)};
   kvEntry_Destroy(entry);
-  return value;
+  return fact;
 }
 
-Status NatsStream::SetFact(const std::string& key, const std::string& value) {
+Result<uint64_t> NatsStream::SetFact(const std::string& key, const std::string& value,
+                                     uint64_t number) {
   if (!IsName(key, "-_.")) return InvalidArgument("stream: no key: \"{}\"", key.substr(0, 80));
+  uint64_t next = 0;
+  const int size = static_cast<int>(value.size());
   const natsStatus status =
-      kvStore_Put(nullptr, facts_.get(), key.c_str(), value.data(), static_cast<int>(value.size()));
-  if (status != NATS_OK) return Failed(status, "fact " + key);
-  return {};
+      number == 0 ? kvStore_Create(&next, facts_.get(), key.c_str(), value.data(), size)
+                  : kvStore_Update(&next, facts_.get(), key.c_str(), value.data(), size, number);
+  if (status == NATS_OK) return next;
+  if (IsAway(status)) return Failed(status, "fact " + key);
+  return Aborted("stream: the fact {} was written by somebody else", key);
 }
 
 Status NatsStream::Tell(const std::string& topic, const std::string& text) {
@@ -425,9 +449,7 @@ Result<uint64_t> NatsStream::RenewLease(const std::string& name, const std::stri
   const natsStatus status =
       kvStore_UpdateString(&next, leases_.get(), name.c_str(), holder.c_str(), number);
   if (status == NATS_OK) return next;
-  if (status == NATS_TIMEOUT || status == NATS_CONNECTION_DISCONNECTED ||
-      status == NATS_CONNECTION_CLOSED || status == NATS_NO_RESPONDERS)
-    return Failed(status, "lease " + name);
+  if (IsAway(status)) return Failed(status, "lease " + name);
   return Aborted("stream: the lease {} was lost", name);
 }
 

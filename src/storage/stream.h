@@ -29,7 +29,8 @@ struct StreamOptions {
   uint32_t partitions = 16;
   uint32_t replicas = 3;
   uint64_t max_bytes = 1ULL << 30;  // A full stream refuses new messages; nothing is dropped.
-  size_t window = 1024;             // Messages on their way to the stream at most.
+  size_t window = 1024;             // Messages on their way to the stream at most, and
+  size_t window_bytes = 16 << 20;   // their bytes.
   std::chrono::milliseconds lease{10'000};      // What a reader that died holds its partition.
   std::chrono::milliseconds redeliver{30'000};  // A message not done with comes again.
 };
@@ -40,11 +41,17 @@ struct StreamMessage {
   std::function<void()> done;  // Once it is durable; any thread, while the stream lives.
 };
 
+struct StreamFact {
+  std::string value;
+  uint64_t number = 0;  // Of its last writing.
+};
+
 class StreamReader {
  public:
   virtual ~StreamReader() = default;
-  // Up to `max` messages in their order; none when none came in time.
-  virtual Result<std::vector<StreamMessage>> Fetch(size_t max, std::chrono::milliseconds wait) = 0;
+  // Up to `max` messages of about `max_bytes` in their order; none when none came in time.
+  virtual Result<std::vector<StreamMessage>> Fetch(size_t max, size_t max_bytes,
+                                                   std::chrono::milliseconds wait) = 0;
 };
 
 class Stream {
@@ -61,12 +68,16 @@ class Stream {
   virtual Status WaitPublished(std::chrono::milliseconds wait) = 0;
   virtual void Restart() = 0;  // Forgets the failure.
 
+  // From the first message on that nobody is done with; an earlier reader gets no more.
   virtual Result<std::unique_ptr<StreamReader>> Read(uint32_t partition) = 0;
 
   // Facts: small values that all sides see, kept by the stream's servers on all replicas. Keys are
-  // letters, digits, "-", "_" and ".".
-  virtual Result<std::string> Fact(const std::string& key) = 0;  // kNotFound.
-  virtual Status SetFact(const std::string& key, const std::string& value) = 0;
+  // letters, digits, "-", "_" and ".". What is read may be a moment old.
+  virtual Result<StreamFact> Fact(const std::string& key) = 0;  // kNotFound.
+  // Writes a fact that nobody has written since `number` (0: that is not there) and returns its new
+  // number; kAborted when somebody has.
+  virtual Result<uint64_t> SetFact(const std::string& key, const std::string& value,
+                                   uint64_t number) = 0;
   // News: not kept, to who listens now.
   virtual Status Tell(const std::string& topic, const std::string& text) = 0;
   // `heard` is called on another thread until the stream closes.

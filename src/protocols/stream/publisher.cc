@@ -9,13 +9,17 @@
 #include "protocols/stream/publisher.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <span>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "protocols/stream/applied.h"
 #include "protocols/stream/route.h"
 #include "telemetry/batch_codec.h"
+#include "telemetry/batch_rows.h"
 
 namespace penstock::protocols::stream {
 namespace {
@@ -25,9 +29,27 @@ constexpr const char* kCursor = "stream";
 constexpr size_t kRecordsPerRound = 64;
 constexpr size_t kCheckpointsMax = 4096;
 constexpr size_t kRowsMin = 16, kRowsMax = 1 << 16;
+constexpr size_t kMessageBytesMost = 512 << 10;  // NATS takes 1 MiB with its headers.
+constexpr size_t kMessageTextBytes = 128 << 10;
 constexpr auto kSaveEvery = std::chrono::seconds(1);
 constexpr auto kAskEvery = std::chrono::seconds(2);
 constexpr auto kPauseAfterError = std::chrono::seconds(1);
+
+// Behind the rows that `to` has: these rows, in this order.
+void AppendRows(const telemetry::Batch& from, std::span<const uint32_t> rows,
+                telemetry::Batch& to) {
+  const auto gather = [&](const auto& source, auto& column) {
+    const size_t had = column.size();
+    column.resize(had + rows.size());
+    auto* out = column.data() + had;
+    for (const uint32_t row : rows) *out++ = source[row];
+  };
+  gather(from.point, to.point);
+  gather(from.source_time, to.source_time);
+  gather(from.ingest_time, to.ingest_time);
+  gather(from.value, to.value);
+  gather(from.quality, to.quality);
+}
 
 }  // namespace
 
@@ -46,7 +68,9 @@ Publisher::Publisher(PublisherOptions options, Parts parts)
       parts_(std::move(parts)),
       partitions_(parts_.stream.options().partitions),
       buffers_(partitions_),
-      durable_(partitions_) {}
+      durable_(partitions_) {
+  encoder_.TakeTexts(parts_.texts, kMessageTextBytes);
+}
 
 Publisher::~Publisher() { Stop(); }
 
@@ -136,9 +160,8 @@ Status Publisher::AskFacts() {
     const auto fact = parts_.stream.Fact(AppliedKey(options_.edge, epoch));
     if (!fact && fact.error().code == Code::kNotFound) continue;
     if (!fact) return std::unexpected(fact.error());
-    uint64_t durable = 0;
-    (void)std::from_chars(fact->data(), fact->data() + fact->size(), durable);
-    Confirm(epoch, durable);
+    ASSIGN_OR_RETURN(const Applied applied, ParseApplied(fact->value));
+    Confirm(epoch, applied.rows);
   }
   return {};
 }
@@ -202,9 +225,9 @@ Status Publisher::Round(bool* more) {
   if (!read && read.error().code != Code::kDataLoss) return std::unexpected(read.error());
   if (records > 0) checkpoints_.push_back(next_);
   const auto now = Steady::now();
-  if (*more || now - flushed_at_ < options_.linger) return {};
+  if (now - flushed_at_ < (*more ? options_.backlog_linger : options_.linger)) return {};
   flushed_at_ = now;
-  for (uint32_t i = 0; i < partitions_; ++i) TRY(Flush(i));
+  for (uint32_t i = 0; i < partitions_; ++i) TRY(Send(i, true));
   return {};
 }
 
@@ -221,36 +244,69 @@ Status Publisher::Route(const telemetry::Batch& batch) {
   uint32_t highest = 0;
   for (const PointId point : batch.point) highest = std::max(highest, point.value);
   if (!batch.empty() && highest >= partition_of_.size()) TRY(TakeNames(size_t{highest} + 1));
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const uint8_t partition = partition_of_[batch.point[i].value];
-    Buffer& buffer = buffers_[partition];
-    buffer.rows.Add(batch.point[i], batch.source_time[i], batch.ingest_time[i], batch.value[i],
-                    batch.quality[i]);
-    ++next_.counts[partition];
-    if (buffer.rows.size() >= buffer.rows_max) TRY(Flush(partition));
+  std::array<size_t, 65> begin{};
+  for (const PointId point : batch.point) ++begin[partition_of_[point.value] + 1U];
+  for (size_t i = 0; i < partitions_; ++i) begin[i + 1] += begin[i];
+  std::array<size_t, 65> next = begin;
+  order_.resize(batch.size());
+  for (size_t i = 0; i < batch.size(); ++i)
+    order_[next[partition_of_[batch.point[i].value]]++] = static_cast<uint32_t>(i);
+  for (uint32_t i = 0; i < partitions_; ++i) {
+    const auto rows = std::span<const uint32_t>(order_).subspan(begin[i], begin[i + 1] - begin[i]);
+    if (rows.empty()) continue;
+    AppendRows(batch, rows, buffers_[i].rows);
+    next_.counts[i] += rows.size();
+    TRY(Send(i, false));
   }
   return {};
 }
 
-Status Publisher::Flush(uint32_t partition) {
+Status Publisher::Send(uint32_t partition, bool all) {
   Buffer& buffer = buffers_[partition];
   const size_t rows = buffer.rows.size();
-  if (rows == 0) return {};
+  size_t sent = 0;
+  Status status;
+  while (status && sent < rows && (all || rows - sent >= buffer.rows_max)) {
+    const size_t end = std::min(rows, sent + buffer.rows_max);
+    status = SendRows(partition, sent, end);
+    if (status) sent = end;
+  }
+  if (sent == 0) return status;
+  buffer.first += sent;
+  size_t at = 0;
+  telemetry::KeepRows(buffer.rows, [&](size_t) { return at++ >= sent; });
+  return status;
+}
+
+Status Publisher::SendRows(uint32_t partition, size_t begin, size_t end) {
+  Buffer& buffer = buffers_[partition];
+  const size_t rows = end - begin;
   const uint64_t epoch = StreamEpoch(options_.epoch, partition, generation_);
+  const uint64_t first = buffer.first + begin;
   message_.clear();
-  encoder_.Encode(buffer.rows, 0, rows, paths_, {options_.edge, epoch, buffer.first}, message_);
+  const size_t fits =
+      encoder_.Encode(buffer.rows, begin, end, paths_, {options_.edge, epoch, first}, message_);
+  if (fits < end) {  // Its texts filled the message.
+    TRY(SendRows(partition, begin, fits));
+    return SendRows(partition, fits, end);
+  }
+  if (message_.size() > kMessageBytesMost && rows > kRowsMin) {
+    // Values that compress worse than those before: what fits is known only now.
+    buffer.rows_max = std::max(kRowsMin, rows / 2);
+    TRY(SendRows(partition, begin, begin + rows / 2));
+    return SendRows(partition, begin + rows / 2, end);
+  }
   TRY(parts_.stream.Publish(
-      partition, FormatMessageId({options_.edge, epoch, buffer.first, rows, resent_}), message_));
+      partition, FormatMessageId({options_.edge, epoch, first, rows, resent_}), message_));
   rows_ += rows;
   ++messages_;
   bytes_ += message_.size();
   if (rows >= buffer.rows_max || message_.size() > options_.message_bytes) {
     const double fit = static_cast<double>(rows) * static_cast<double>(options_.message_bytes) /
                        static_cast<double>(message_.size());
-    buffer.rows_max = std::clamp(static_cast<size_t>(fit), kRowsMin, kRowsMax);
+    const size_t share = std::clamp(options_.buffer_rows / partitions_, kRowsMin, kRowsMax);
+    buffer.rows_max = std::clamp(static_cast<size_t>(fit), kRowsMin, share);
   }
-  buffer.first += rows;
-  buffer.rows.Clear();
   return {};
 }
 

@@ -27,9 +27,11 @@ namespace penstock::protocols::stream {
 struct PublisherOptions {
   std::string edge;  // Its name at the hubs: letters, digits and "-", at most 24.
   uint64_t epoch = 0;
-  std::string folder;           // DATA/stream: how far each partition is.
-  size_t message_bytes = 7000;  // What a message grows to.
-  std::chrono::milliseconds linger{50};
+  std::string folder;                    // DATA/stream: how far each partition is.
+  size_t message_bytes = 64 << 10;       // What a message grows to while there is a backlog, or
+  size_t buffer_rows = 1 << 20;          // the share of these rows that a partition has.
+  std::chrono::milliseconds linger{50};  // What a row waits for others at most, and
+  std::chrono::milliseconds backlog_linger{500};  // the same while there is a backlog.
   std::chrono::milliseconds resend_after{
       20'000};  // Without progress while something is on its way.
 };
@@ -40,6 +42,7 @@ class Publisher {
     storage::DurableLog& log;
     storage::Stream& stream;
     std::function<Result<std::vector<std::string>>()> paths;  // By point id.
+    const telemetry::Texts* texts = nullptr;
   };
   static Result<std::unique_ptr<Publisher>> Open(PublisherOptions options, Parts parts);
   ~Publisher();  // Stop().
@@ -64,7 +67,9 @@ class Publisher {
   Status Round(bool* more);
   Status TakeNames(size_t wanted);
   Status Route(const telemetry::Batch& batch);
-  Status Flush(uint32_t partition);
+  // Sends what a message holds, as often as there is so much; all: what is left, too.
+  Status Send(uint32_t partition, bool all);
+  Status SendRows(uint32_t partition, size_t begin, size_t end);
   void Confirm(uint64_t stream_epoch, uint64_t durable);
   Status Advance(bool idle);
   Status AskFacts();
@@ -78,11 +83,12 @@ class Publisher {
   std::vector<uint8_t> partition_of_;  // By point id.
   struct Buffer {
     telemetry::Batch rows;
-    uint64_t first = 0;     // Of the rows, in the partition's numbering.
-    size_t rows_max = 512;  // Follows what message_bytes hold.
+    uint64_t first = 0;      // Of the rows, in the partition's numbering.
+    size_t rows_max = 4096;  // Follows what message_bytes hold.
   };
   std::vector<Buffer> buffers_;
-  Position next_, confirmed_;  // `next_.counts` are rows routed, sent or not.
+  std::vector<uint32_t> order_;  // Of a batch's rows by partition: Route's own.
+  Position next_, confirmed_;    // `next_.counts` are rows routed, sent or not.
   std::deque<Position> checkpoints_;
   telemetry::FrameEncoder encoder_;
   Bytes message_;

@@ -4,7 +4,6 @@
 // up before it can have run out for the others.
 #include "protocols/stream/taker.h"
 
-#include <charconv>
 #include <condition_variable>
 
 #include "base/log.h"
@@ -15,7 +14,10 @@ namespace penstock::protocols::stream {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-constexpr auto kSayEvery = std::chrono::milliseconds(100);
+constexpr auto kSayEvery = std::chrono::milliseconds(250);
+constexpr auto kSilence = std::chrono::seconds(30);
+constexpr int kClaimAttempts = 10;
+constexpr auto kClaimPause = std::chrono::milliseconds(50);
 constexpr auto kFetchWait = std::chrono::milliseconds(250);
 
 std::string LeaseName(uint32_t partition) { return fmt::format("partition.p{:02}", partition); }
@@ -28,6 +30,17 @@ Metric& Messages() {
 Metric& Refused() {
   static Metric& metric =
       Counter("penstock_stream_refused_total", "Messages of the stream that cannot be read.");
+  return metric;
+}
+Metric& Skipped() {
+  static Metric& metric = Counter("penstock_stream_skipped_total",
+                                  "Messages behind missing rows; their edge sends them again.");
+  return metric;
+}
+Metric& Doubled() {
+  static Metric& metric =
+      Counter("penstock_stream_rows_doubled_total",
+              "Rows that another hub took over while this one, cut off, made them durable, too.");
   return metric;
 }
 
@@ -47,7 +60,8 @@ struct Taker::Partition {
   struct Moving {
     std::mutex mutex;
     std::condition_variable changed;
-    size_t count = 0;
+    size_t count = 0, bytes = 0;
+    bool failed = false;  // One could not be applied: all behind it come again.
   };
   std::shared_ptr<Moving> moving = std::make_shared<Moving>();
   std::jthread thread;
@@ -139,8 +153,9 @@ void Taker::Take(uint32_t number) {
   partition->renewed = Steady::now();
   Partition& started = *partition;
   const std::lock_guard lock(mutex_);
-  // What another hub did meanwhile is in the facts again.
-  std::erase_if(met_, [&](const auto& edge) { return PartitionIn(edge.second) == number; });
+  // What another hub did meanwhile is in the facts.
+  std::erase_if(claims_,
+                [&](const auto& each) { return PartitionIn(each.first.second) == number; });
   held_[number] = std::move(partition);
   started.thread =
       std::jthread([this, &started](const std::stop_token& stop) { Read(started, stop); });
@@ -165,6 +180,12 @@ void Taker::Drop(uint32_t number, bool give_back) {
 void Taker::Read(Partition& partition, const std::stop_token& stop) {
   std::unique_ptr<storage::StreamReader> reader;
   auto& moving = *partition.moving;
+  const size_t moving_bytes = std::min(
+      options_.moving_bytes, options_.moving_bytes * 8 / parts_.stream.options().partitions);
+  const auto failed = [&] {
+    const std::lock_guard lock(moving.mutex);
+    return moving.failed;
+  };
   while (!stop.stop_requested()) {
     if (!reader) {
       auto opened = parts_.stream.Read(partition.number);
@@ -177,39 +198,96 @@ void Taker::Read(Partition& partition, const std::stop_token& stop) {
     }
     {
       std::unique_lock lock(moving.mutex);
-      if (!moving.changed.wait_for(lock, kFetchWait,
-                                   [&] { return moving.count < options_.moving; }))
+      if (!moving.changed.wait_for(lock, kFetchWait, [&] {
+            return moving.count < options_.moving && moving.bytes < moving_bytes;
+          }))
         continue;
     }
-    auto messages = reader->Fetch(options_.fetch, kFetchWait);
+    auto messages = reader->Fetch(options_.fetch, options_.fetch_bytes, kFetchWait);
     if (!messages) {
       LogSometimes(LogLevel::kWarn, "stream-read", messages.error().ToString());
       reader.reset();
       Pause(stop, std::chrono::milliseconds(250));
       continue;
     }
-    for (storage::StreamMessage& message : *messages) Apply(partition, std::move(message));
+    for (storage::StreamMessage& message : *messages) {
+      if (failed()) break;
+      Apply(partition, std::move(message));
+    }
+    if (!failed()) continue;
+    std::unique_lock lock(moving.mutex);
+    moving.changed.wait(lock, [&] { return moving.count == 0; });
+    moving.failed = false;
+    lock.unlock();
+    Rewind(partition.number);
+    reader.reset();
+    Pause(stop, std::chrono::seconds(1));
   }
   // The reader outlives what it has fetched.
   std::unique_lock lock(moving.mutex);
   moving.changed.wait(lock, [&] { return moving.count == 0; });
 }
 
-// The first time that this hub hears of an edge's partition: what other hubs have of it.
-void Taker::Meet(const std::string& edge, uint64_t epoch) {
+// The first time that this hub hears of an edge's partition since it took it: what other hubs have
+// of it, and that from there on it is this hub's.
+Status Taker::Meet(const Source& source) {
   {
     const std::lock_guard lock(mutex_);
-    if (!met_.insert({edge, epoch}).second) return;
+    if (claims_.contains(source)) return {};
   }
-  const auto fact = parts_.stream.Fact(AppliedKey(edge, epoch));
-  if (!fact) return;
-  uint64_t applied = 0;
-  (void)std::from_chars(fact->data(), fact->data() + fact->size(), applied);
+  const std::string key = AppliedKey(source.first, source.second);
+  for (int i = 0;; ++i) {
+    Claim claim;
+    const auto fact = parts_.stream.Fact(key);
+    if (!fact && fact.error().code != Code::kNotFound) return std::unexpected(fact.error());
+    if (fact) {
+      ASSIGN_OR_RETURN(claim.applied, ParseApplied(fact->value));
+      claim.number = fact->number;
+    }
+    if (claim.applied.Holds(options_.hub)) return Claimed(source, std::move(claim));
+    claim.applied.TakeOver(options_.hub);
+    const auto number = parts_.stream.SetFact(key, FormatApplied(claim.applied), claim.number);
+    if (number) {
+      claim.number = *number;
+      return Claimed(source, std::move(claim));
+    }
+    if (number.error().code != Code::kAborted || i == kClaimAttempts)
+      return std::unexpected(number.error());
+    std::this_thread::sleep_for(kClaimPause);  // A reading may be a moment old.
+  }
+}
+
+Status Taker::Claimed(const Source& source, Claim claim) {
+  const auto& [edge, epoch] = source;
   const uint64_t here = parts_.origins.StateOf(edge, epoch).durable;
-  if (applied <= here) return;
-  const auto noted = parts_.origins.NoteGap(edge, epoch, {here, applied}, "durable at another hub",
-                                            parts_.clock.Now());
-  if (!noted) LogWarn("stream: {}", noted.error().ToString());
+  if (claim.applied.rows > here) {
+    const auto noted = parts_.origins.NoteGap(edge, epoch, {here, claim.applied.rows},
+                                              "durable at another hub", parts_.clock.Now());
+    if (!noted) return std::unexpected(noted.error());
+  }
+  const std::lock_guard lock(mutex_);
+  claim.next = std::max(here, claim.applied.rows);
+  claims_.insert_or_assign(source, std::move(claim));
+  return {};
+}
+
+Taker::Place Taker::PlaceOf(const Source& source, uint64_t first, uint64_t rows) {
+  const std::lock_guard lock(mutex_);
+  const auto found = claims_.find(source);
+  if (found == claims_.end()) return Place::kUnclaimed;
+  uint64_t& next = found->second.next;
+  if (first > next) return Place::kBehindHole;
+  next = std::max(next, first + rows);
+  return Place::kNext;
+}
+
+// Nothing of the partition is on its way any more: the next row is the first that is not durable.
+void Taker::Rewind(uint32_t partition) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [source, claim] : claims_)
+    if (PartitionIn(source.second) == partition)
+      claim.next =
+          std::max(claim.applied.rows, parts_.origins.StateOf(source.first, source.second).durable);
 }
 
 void Taker::Apply(Partition& partition, storage::StreamMessage message) {
@@ -223,14 +301,29 @@ void Taker::Apply(Partition& partition, storage::StreamMessage message) {
     message.done();
     return;
   }
-  Meet(id->edge, id->epoch);
+  const Source source{id->edge, id->epoch};
+  const Status met = Meet(source);
+  if (!met) LogSometimes(LogLevel::kWarn, "stream-claim", met.error().ToString());
+  const Place place = met ? PlaceOf(source, id->first, id->rows) : Place::kUnclaimed;
+  if (place == Place::kUnclaimed) {
+    const std::lock_guard lock(partition.moving->mutex);
+    partition.moving->failed = true;
+    return;
+  }
+  if (place == Place::kBehindHole) {
+    ++skipped_;
+    Skipped().Add();
+    message.done();
+    return;
+  }
+  const size_t bytes = message.bytes.size();
   {
     const std::lock_guard lock(partition.moving->mutex);
     ++partition.moving->count;
+    partition.moving->bytes += bytes;
   }
-  const size_t bytes = message.bytes.size();
   parts_.receiver.Take(id->edge, message.id, 0, bytes, std::move(message.bytes), false,
-                       [this, id = *id, done = std::move(message.done),
+                       [this, bytes, id = *id, done = std::move(message.done),
                         moving = partition.moving](const Result<Json>& answer) {
                          const bool unreadable =
                              !answer && (answer.error().code == Code::kInvalidArgument ||
@@ -246,9 +339,11 @@ void Taker::Apply(Partition& partition, storage::StreamMessage message) {
                            Refused().Add();
                            done();  // It would not become readable; the edge sends its rows again.
                          }
-                         // Anything else comes again when the stream misses the acknowledgement.
                          const std::lock_guard lock(moving->mutex);
+                         // Anything but this comes again, and so does what is behind it.
+                         if (!answer && !unreadable) moving->failed = true;
                          --moving->count;
+                         moving->bytes -= bytes;
                          moving->changed.notify_all();
                        });
 }
@@ -260,36 +355,95 @@ void Taker::Say(const std::stop_token& stop) {
   }
 }
 
+void Taker::Confirm() {
+  if (Steady::now().time_since_epoch().count() >= silent_until_) SayOnce();
+}
+
 void Taker::SayOnce() {
+  const std::lock_guard saying(saying_);
   decltype(changed_) changed;
   {
     const std::lock_guard lock(mutex_);
     changed.swap(changed_);
   }
+  Status status;
   for (auto& [source, done] : changed) {
-    const auto& [edge, epoch] = source;
-    const uint64_t durable = parts_.origins.StateOf(edge, epoch).durable;
-    const Status kept = parts_.stream.SetFact(AppliedKey(edge, epoch), std::to_string(durable));
-    if (kept) {
-      (void)parts_.stream.Tell(edge, fmt::format("{:x} {}", epoch, durable));
-      for (const auto& give_back : done) give_back();
+    const auto said = status ? SayOf(source) : Result<bool>(false);
+    if (!said) status = std::unexpected(said.error());
+    if (said && status) {
+      for (const auto& give_back : *said ? done : Answers()) give_back();
       continue;
     }
-    LogSometimes(LogLevel::kWarn, "stream-say", kept.error().ToString());
     const std::lock_guard lock(mutex_);
     auto& again = changed_[source];
-    again.insert(again.end(), done.begin(), done.end());
+    again.insert(again.begin(), done.begin(), done.end());
   }
+  if (status) return;
+  silent_until_ = (Steady::now() + kSilence).time_since_epoch().count();
+  LogSometimes(LogLevel::kWarn, "stream-say", status.error().ToString());
+}
+
+// Fails when the stream is away. False: the rows turn out to be another hub's, which gets the
+// messages again.
+Result<bool> Taker::SayOf(const Source& source) {
+  const auto& [edge, epoch] = source;
+  const uint64_t durable = parts_.origins.StateOf(edge, epoch).durable;
+  const std::string key = AppliedKey(edge, epoch);
+  for (int i = 0;; ++i) {
+    Claim claim;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = claims_.find(source);
+      if (found == claims_.end()) return false;
+      claim = found->second;
+    }
+    if (durable <= claim.applied.rows) break;
+    claim.applied.rows = durable;
+    auto number = parts_.stream.SetFact(key, FormatApplied(claim.applied), claim.number);
+    if (!number && (number.error().code != Code::kAborted || i == kClaimAttempts))
+      return std::unexpected(number.error());
+    if (!number) {
+      // Our own word whose answer was lost, or another hub's.
+      ASSIGN_OR_RETURN(const storage::StreamFact fact, parts_.stream.Fact(key));
+      ASSIGN_OR_RETURN(claim.applied, ParseApplied(fact.value));
+      if (!claim.applied.Holds(options_.hub)) {
+        LoseClaim(source, claim.applied);
+        return false;
+      }
+      number = fact.number;
+      if (i > 0) std::this_thread::sleep_for(kClaimPause);
+    }
+    const std::lock_guard lock(mutex_);
+    if (const auto found = claims_.find(source); found != claims_.end()) {
+      found->second.applied = claim.applied;
+      found->second.number = *number;
+    }
+  }
+  (void)parts_.stream.Tell(edge, fmt::format("{:x} {}", epoch, durable));
+  return true;
+}
+
+void Taker::LoseClaim(const Source& source, const Applied& now) {
+  uint64_t doubled = 0;
+  for (const auto& range : parts_.origins.StateOf(source.first, source.second).ranges)
+    if (const uint64_t from = std::max(range.from, now.shares.back().from); from < range.to)
+      doubled += range.to - from;
+  doubled_ += doubled;
+  Doubled().Add(doubled);
+  LogWarn("stream: hub {} took over {} of {} from row {} on; {} rows from there on are here, too",
+          now.shares.back().hub, PartitionIn(source.second), source.first, now.shares.back().from,
+          doubled);
+  const std::lock_guard lock(mutex_);
+  claims_.erase(source);
 }
 
 Json Taker::ToJson() const {
   Json partitions = Json::array();
   const std::lock_guard lock(mutex_);
   for (const auto& [number, partition] : held_) partitions.push_back(number);
-  return {{"hub", options_.hub},
-          {"partitions", std::move(partitions)},
-          {"messages", messages_.load()},
-          {"refused", refused_.load()}};
+  return {{"hub", options_.hub},          {"partitions", std::move(partitions)},
+          {"messages", messages_.load()}, {"refused", refused_.load()},
+          {"skipped", skipped_.load()},   {"doubled", doubled_.load()}};
 }
 
 }  // namespace penstock::protocols::stream

@@ -113,8 +113,9 @@ Receiver::Receiver(telemetry::SampleSink& sink, telemetry::Origins& origins, thi
       ids_(ids),
       options_(options),
       decoders_(std::make_shared<Decoders>()) {
-  for (int i = 0; i < options_.threads; ++i)
-    threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
+  lanes_.resize(static_cast<size_t>(options_.threads));
+  for (Lane& lane : lanes_)
+    threads_.emplace_back([this, &lane](const std::stop_token& stop) { Work(stop, lane); });
 }
 
 Receiver::~Receiver() { Stop(); }
@@ -126,19 +127,20 @@ void Receiver::Stop() {
   {
     const std::lock_guard lock(queue_mutex_);
     stopped_ = true;
-    left.swap(queue_);
+    for (Lane& lane : lanes_)
+      for (Waiting& block : std::exchange(lane.queue, {})) left.push_back(std::move(block));
   }
   for (Waiting& block : left) block.answer(Unavailable("the hub stops"));
 }
 
-void Receiver::Work(const std::stop_token& stop) {
+void Receiver::Work(const std::stop_token& stop, Lane& lane) {
   while (true) {
     Waiting block;
     {
       std::unique_lock lock(queue_mutex_);
-      if (!queued_.wait(lock, stop, [&] { return !queue_.empty(); })) return;
-      block = std::move(queue_.front());
-      queue_.pop_front();
+      if (!lane.queued.wait(lock, stop, [&] { return !lane.queue.empty(); })) return;
+      block = std::move(lane.queue.front());
+      lane.queue.pop_front();
       queue_bytes_ -= block.bytes.size();
     }
     Apply(block.edge, AsBytes(block.bytes), std::move(block.answer));
@@ -231,16 +233,18 @@ void Receiver::Take(const std::string& edge, const std::string& id, size_t offse
   if (!block) return answer(std::unexpected(block.error()));
   if (block->empty()) return answer(Json{{"kept", KeptBytes(edge, id)}});
   if (options_.threads == 0) return Apply(edge, AsBytes(*block), std::move(answer));
+  const size_t order = std::hash<std::string_view>()(std::string_view(id).substr(0, id.rfind('/')));
+  Lane& lane = lanes_[order % lanes_.size()];
   {
     const std::lock_guard lock(queue_mutex_);
     if (!stopped_ && queue_bytes_ + block->size() <= options_.waiting_bytes_max) {
       queue_bytes_ += block->size();
-      queue_.push_back({edge, std::move(*block), std::move(answer)});
+      lane.queue.push_back({edge, std::move(*block), std::move(answer)});
       answer = nullptr;
     }
   }
   if (answer) return answer(Unavailable("the hub is busy with other blocks; send again"));
-  queued_.notify_one();
+  lane.queued.notify_one();
 }
 
 // --- Applying

@@ -79,13 +79,19 @@ class Receiver {
     std::string edge, bytes;
     Answer answer;
   };
+  // One for each thread. What is before the last "/" of a block's name, or the name, says which:
+  // the blocks of one partition of the stream are applied in their order.
+  struct Lane {
+    std::condition_variable_any queued;
+    std::deque<Waiting> queue;
+  };
   using Key = std::pair<std::string, std::string>;
 
   Result<std::string> Join(const Key& key, size_t offset, size_t total, std::string bytes,
                            bool torn);
   void Keep(const Key& key, Partial partial);
   void Apply(const std::string& edge, ByteView block, Answer answer);
-  void Work(const std::stop_token& stop);
+  void Work(const std::stop_token& stop, Lane& lane);
   Status Decode(const std::string& edge, ByteView bytes, Block& block);
   void TakeTexts(const std::string& edge, telemetry::Frame& frame);
   Result<std::vector<PointId>> IdsOf(const std::string& edge,
@@ -103,8 +109,7 @@ class Receiver {
   std::shared_ptr<Decoders> decoders_;
 
   std::mutex queue_mutex_;
-  std::condition_variable_any queued_;
-  std::deque<Waiting> queue_;
+  std::deque<Lane> lanes_;
   size_t queue_bytes_ = 0;
   bool stopped_ = false;
   std::vector<std::jthread> threads_;
