@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "api/burst_trend.h"
 #include "base/bytes.h"
@@ -11,6 +12,7 @@ namespace penstock::api {
 namespace {
 
 constexpr size_t kTrendWidthMax = 4000;
+constexpr size_t kPageTextBytesMax = 16 << 20;
 
 std::string_view TypeName(things::ValueType type) {
   switch (type) {
@@ -190,6 +192,18 @@ Result<Response> Trend(const Services& services, const Request& request) {
   return JsonResponse(body);
 }
 
+// From which row on a page of texts fits; of numbers from the first.
+size_t PageBegin(const Services& services, std::span<const storage::HistoryRow> rows) {
+  size_t bytes = 0, begin = rows.size();
+  while (begin > 0) {
+    const auto text = services.pipeline.TextOf(rows[begin - 1].value);
+    bytes += text ? text->size() : 0;
+    if (bytes > kPageTextBytesMax) break;
+    --begin;
+  }
+  return begin;
+}
+
 Result<Response> Samples(const Services& services, const Request& request) {
   const auto snapshot = services.directory.snapshot();
   ASSIGN_OR_RETURN(const things::Point* point, PointOf(*snapshot, request.Query("point")));
@@ -199,15 +213,16 @@ Result<Response> Samples(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const int64_t limit, request.QueryInteger("limit", 1000, 1, 100000));
   ASSIGN_OR_RETURN(const auto rows, services.history.Read(point->path(), range.from, range.to,
                                                           static_cast<size_t>(limit)));
+  const size_t begin =
+      point->type == things::ValueType::kString ? PageBegin(services, rows) : size_t{0};
   Json items = Json::array();
-  for (const auto& row : rows)
+  for (const auto& row : std::span(rows).subspan(begin))
     items.push_back({{"time", FormatTime(row.time)},
                      {"value", ValueJson(services, point->type, row.value)},
                      {"quality", telemetry::QualityName(row.quality)}});
   // Pages go back in time: the next one ends where this one begins.
-  return ListResponse(std::move(items), static_cast<int64_t>(rows.size()) == limit
-                                            ? FormatTime(rows.front().time)
-                                            : "");
+  const bool more = begin > 0 || static_cast<int64_t>(rows.size()) == limit;
+  return ListResponse(std::move(items), more ? FormatTime(rows[begin].time) : "");
 }
 
 }  // namespace
