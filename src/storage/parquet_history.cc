@@ -27,7 +27,7 @@ Metric& RowsRepeated() {
 }  // namespace
 
 ParquetHistory::ParquetHistory(std::string folder, const HistoryOptions& options, bool read_only)
-    : folder_(std::move(folder)), options_(options), read_only_(read_only) {}
+    : HistoryReader(std::move(folder), options, read_only) {}
 
 ParquetHistory::~ParquetHistory() {
   flusher_.request_stop();
@@ -163,14 +163,14 @@ Status ParquetHistory::Publish(Catalog changed, bool tail_is_in_files) {
   return {};
 }
 
-std::shared_ptr<const Catalog> ParquetHistory::catalog() const {
+std::shared_ptr<const Catalog> HistoryReader::catalog() const {
   const std::lock_guard lock(mutex_);
   return catalog_;
 }
 
-uint64_t ParquetHistory::flushed_sequence_end() const { return catalog()->sequence_end; }
+uint64_t HistoryReader::flushed_sequence_end() const { return catalog()->sequence_end; }
 
-History::Size ParquetHistory::size() const {
+History::Size HistoryReader::size() const {
   const std::lock_guard lock(mutex_);
   Size size{.tail_rows = tail_->rows() + (flushing_ ? flushing_->rows : 0),
             .files = catalog_->files.size()};

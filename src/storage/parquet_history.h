@@ -1,5 +1,5 @@
-// The history over Parquet files: a catalog of files, the points, a tail in
-// memory, rollups. The public face is storage/history.h; this header is for its
+// The history over Parquet files, as it changes: flushes, merges, retention. What it is made of and
+// how it is read: history_reader.h. The public face is storage/history.h; this header is for its
 // own .cc files only.
 //
 // Thread rule: as in history.h; merging runs on a thread of its own.
@@ -13,23 +13,13 @@
 #include <stop_token>
 #include <string>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
-#include "storage/duck.h"
-#include "storage/folder_lock.h"
-#include "storage/history.h"
-#include "storage/history_catalog.h"
-#include "storage/history_fold.h"
-#include "storage/history_index.h"
-#include "storage/history_points.h"
-#include "storage/history_rollup.h"
-#include "storage/history_tail.h"
-#include "storage/parquet_reader.h"
+#include "storage/history_reader.h"
 
 namespace penstock::storage {
 
-class ParquetHistory final : public History {
+class ParquetHistory final : public HistoryReader {
  public:
   ParquetHistory(std::string folder, const HistoryOptions& options, bool read_only);
   ~ParquetHistory() override;
@@ -42,47 +32,14 @@ class ParquetHistory final : public History {
   Status Append(const HistoryColumns& columns) override;
   Status Flush() override;
   void FlushSoon(std::function<void(Status)> done) override;
-  uint64_t flushed_sequence_end() const override;
-  Result<std::vector<HistoryRow>> Read(const std::string& path, Time from, Time to,
-                                       size_t limit) override;
-  Result<std::vector<TrendBucket>> Trend(const std::string& path, Time from, Time to,
-                                         size_t buckets) override;
-  Result<std::vector<TrendSeries>> Aggregate(std::span<const std::string> paths, Time from, Time to,
-                                             Duration every) override;
-  Result<std::vector<Coverage>> CoverageOf(std::span<const std::string> paths, Time from,
-                                           Time to) override;
-  Result<std::vector<LastRow>> Last(std::span<const std::string> paths) override;
   Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) override;
   Result<std::vector<HistoryDeletion>> RetainBy(const HistoryRetention& rules) override;
-  std::vector<HistoryFileView> Files(std::string_view product) override;
   Result<ProductRows> RowsOf(std::string_view product, const std::string& tail_file) override;
-  Result<HistoryFileView> Local(const HistoryFileView& file) override;
   Result<Evicted> EvictArchived(Time before, uint64_t max_bytes) override;
   std::vector<ProductSize> Products() override;
   Status CopyTo(const std::string& folder) override;
-  Size size() const override;
 
  private:
-  // Rows of one point as a query sees them.
-  struct Rows {
-    std::span<const Time> time;
-    std::span<const double> value;
-    std::span<const uint32_t> quality;
-  };
-  // False: enough.
-  using VisitRows = std::function<bool(const Rows&)>;
-  // What a query works on, unchanged by what happens meanwhile.
-  struct View {
-    std::shared_ptr<const Catalog> catalog;
-    std::vector<TailSnapshot> tails;  // Being written, and live.
-  };
-  struct Target {
-    PointId id;
-    std::string path;
-    uint32_t entry = HistoryPoints::kNone;
-    bool text = false;
-    std::vector<std::string> products;
-  };
   struct RowOfPoint {
     uint32_t entry;  // In points_.
     Time time, ingest_time;
@@ -98,13 +55,12 @@ class ParquetHistory final : public History {
     uint32_t entry, id;  // In points_; PointId.value.
     const std::string *path, *product;
   };
-  class GroupScan;
   class FileRows;  // The rows of a file about to be written, out of the tail.
   class ProductTail;
   class MergedRows;  // The rows of several files, in order, each once.
 
   // parquet_history.cc: start.
-  Status LoadCatalog();
+  Status LoadCatalog() override;
   Status ForgetMissing();
 
   // parquet_history_flush.cc
@@ -129,37 +85,6 @@ class ParquetHistory final : public History {
   Status RebuildCatalog();
   Status Describe(const std::string& path, HistoryFile& file);
   Status ScanLast(const StoredFile& file);
-
-  // parquet_history_query.cc
-  View Look();
-  Target TargetOf(const std::string& path) const;
-  void ScanTails(const View& view, const Target& target, Time from, Time to,
-                 const VisitRows& visit) const;
-  Status ScanFile(const StoredFile& file, const std::string& path, std::span<const TimeSpan> spans,
-                  const VisitRows& visit);
-  Status ScanForeign(const StoredFile& file, const std::string& path,
-                     std::span<const TimeSpan> spans, const VisitRows& visit);
-  void ForgetOpened(const std::string& path);
-  Result<ParquetFilePointer> OpenArchived(const StoredFile& file);
-  Result<ParquetFilePointer> OpenRows(const StoredFile& file);  // Of samples, wherever it is.
-  Result<ParquetFilePointer> OpenFile(const std::string& path,
-                                      std::span<const ParquetColumn> schema);
-
-  // parquet_history_trend.cc
-  Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);
-  Status FoldMany(const View& view, std::span<const Target> targets, Time from, Time to,
-                  std::vector<TrendFold>& folds);
-  using VisitPoint = std::function<void(size_t place, const Rows&)>;
-  using VisitPointStep = std::function<void(size_t place, const RollupStep&)>;
-
-  // parquet_history_many.cc. Rows that lie in one span may come as a step instead, if `fold` is set.
-  Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                  std::span<const TimeSpan> spans, const VisitPoint& visit,
-                  const VisitPointStep& fold = nullptr);
-  Result<std::shared_ptr<const HistoryIndex::Group>> PointsOf(const ParquetFilePointer& file,
-                                                              size_t group);
-  Result<std::optional<PointRows>> StretchOf(const ParquetFilePointer& file, size_t group,
-                                             const std::string& path);
 
   // parquet_history_retain.cc: RetainBy, Retain, CopyTo and this.
   Result<std::vector<HistoryDeletion>> Drop(const std::function<bool(const HistoryFile&)>& raw,
@@ -187,20 +112,8 @@ class ParquetHistory final : public History {
   Result<bool> MergeRollups(const std::stop_token& stop);
   void WakeMerger();
 
-  std::shared_ptr<const Catalog> catalog() const;
-
-  const std::string folder_;
-  const HistoryOptions options_;
-  const bool read_only_;
-  std::unique_ptr<FolderLock> lock_;
-  std::unique_ptr<Duck> duck_;
-
-  mutable std::mutex mutex_;  // Guards what follows.
-  std::shared_ptr<const Catalog> catalog_ = std::make_shared<Catalog>();
-  std::unique_ptr<HistoryTail> tail_ = std::make_unique<HistoryTail>();
-  std::optional<TailSnapshot> flushing_;  // Being written, or waiting for the next attempt.
-  uint64_t flushing_end_ = 0;             // One past its highest sequence.
-  HistoryPoints points_;
+  // Guarded by mutex_.
+  uint64_t flushing_end_ = 0;  // One past its highest sequence.
   TextOf text_of_;
   uint64_t next_sequence_ = 0;
   std::chrono::steady_clock::time_point last_flush_ = std::chrono::steady_clock::now();
@@ -208,19 +121,7 @@ class ParquetHistory final : public History {
   // went since RetainBy.
   std::vector<std::pair<std::string, std::string>> to_condense_;  // Product and day.
   std::vector<HistoryDeletion> condensed_;
-  SequenceSpan not_counted_;    // As RetainBy was told.
-  std::string manifest_stamp_;  // Read-only: which manifest was read last.
-
-  HistoryIndex index_;
-  // Footers of files, the least lately used forgotten first.
-  std::mutex open_mutex_;
-  struct OpenedFile {
-    ParquetFilePointer file;
-    uint64_t used = 0;
-  };
-  std::unordered_map<std::string, OpenedFile> opened_;
-  uint64_t uses_ = 0;
-  size_t opened_groups_ = 0;
+  SequenceSpan not_counted_;  // As RetainBy was told.
 
   std::mutex publish_mutex_;  // One change of the catalog at a time; taken
                               // before mutex_.
@@ -241,11 +142,5 @@ class ParquetHistory final : public History {
 
 // Of points that nobody named.
 inline constexpr std::string_view kUnnamedProduct = "unnamed";
-// kInvalidArgument unless from < to.
-Status CheckHistoryRange(Time from, Time to);
-// As anyone may see it; `keep` is not set.
-HistoryFileView ViewOf(const StoredFile& file);
-// The columns of a file of samples.
-std::span<const ParquetColumn> RowColumns();
 
 }  // namespace penstock::storage

@@ -25,7 +25,7 @@ HistoryFileView ViewOf(const StoredFile& file) {
           .archived = info.archived};
 }
 
-Result<HistoryFileView> ParquetHistory::Local(const HistoryFileView& file) {
+Result<HistoryFileView> HistoryReader::Local(const HistoryFileView& file) {
   if (!file.archived) return file;
   const std::string path =
       file.path.starts_with(folder_ + "/") ? file.path.substr(folder_.size() + 1) : file.path;
@@ -43,7 +43,7 @@ Result<HistoryFileView> ParquetHistory::Local(const HistoryFileView& file) {
 }
 
 // The cached copy stays while somebody has the opened file.
-Result<ParquetFilePointer> ParquetHistory::OpenArchived(const StoredFile& file) {
+Result<ParquetFilePointer> HistoryReader::OpenArchived(const StoredFile& file) {
   struct Held {
     ParquetFilePointer file;
     std::shared_ptr<const void> keep;
@@ -55,7 +55,7 @@ Result<ParquetFilePointer> ParquetHistory::OpenArchived(const StoredFile& file) 
   return ParquetFilePointer(held, raw);
 }
 
-Result<ParquetFilePointer> ParquetHistory::OpenRows(const StoredFile& file) {
+Result<ParquetFilePointer> HistoryReader::OpenRows(const StoredFile& file) {
   return file.info.archived ? OpenArchived(file) : OpenFile(file.path, RowColumns());
 }
 

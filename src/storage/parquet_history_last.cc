@@ -2,11 +2,11 @@
 // tails have since.
 #include <algorithm>
 
-#include "storage/parquet_history.h"
+#include "storage/history_reader.h"
 
 namespace penstock::storage {
 
-Result<std::vector<LastRow>> ParquetHistory::Last(std::span<const std::string> paths) {
+Result<std::vector<LastRow>> HistoryReader::Last(std::span<const std::string> paths) {
   const View view = Look();
   const std::lock_guard lock(mutex_);
   std::vector<uint32_t> asked;

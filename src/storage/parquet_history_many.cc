@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "storage/parquet_history.h"
+#include "storage/history_reader.h"
 
 namespace penstock::storage {
 namespace {
@@ -54,7 +54,7 @@ bool FoldFinite(std::span<const double> values, RollupStep& step) {
 }  // namespace
 
 // The rows of a group that are asked for, point by point.
-class ParquetHistory::GroupScan {
+class HistoryReader::GroupScan {
  public:
   static Result<GroupScan> Open(const ParquetFile& file, size_t group) {
     GroupScan scan;
@@ -120,7 +120,7 @@ class ParquetHistory::GroupScan {
   std::vector<uint32_t> qualities_;
 };
 
-Result<std::shared_ptr<const HistoryIndex::Group>> ParquetHistory::PointsOf(
+Result<std::shared_ptr<const HistoryIndex::Group>> HistoryReader::PointsOf(
     const ParquetFilePointer& file, size_t group) {
   if (auto known = index_.Find(file, group)) return known;
   ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(*file, group, 0));
@@ -136,8 +136,8 @@ Result<std::shared_ptr<const HistoryIndex::Group>> ParquetHistory::PointsOf(
   return found;
 }
 
-Result<std::optional<PointRows>> ParquetHistory::StretchOf(const ParquetFilePointer& file,
-                                                           size_t group, const std::string& path) {
+Result<std::optional<PointRows>> HistoryReader::StretchOf(const ParquetFilePointer& file,
+                                                          size_t group, const std::string& path) {
   const auto known = index_.Find(file, group);
   if (known == nullptr) {
     ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(*file, group, 0));
@@ -156,9 +156,9 @@ Result<std::optional<PointRows>> ParquetHistory::StretchOf(const ParquetFilePoin
   return PointRows{path, at->from, end - at->from};
 }
 
-Status ParquetHistory::ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
-                                std::span<const TimeSpan> spans, const VisitPoint& visit,
-                                const VisitPointStep& fold) {
+Status HistoryReader::ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
+                               std::span<const TimeSpan> spans, const VisitPoint& visit,
+                               const VisitPointStep& fold) {
   if (paths.empty() || spans.empty()) return {};
   const auto opened = OpenRows(file);
   if (!opened && opened.error().code != Code::kUnimplemented)

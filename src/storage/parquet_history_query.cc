@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "storage/parquet_history.h"
+#include "storage/history_reader.h"
 
 namespace penstock::storage {
 namespace {
@@ -86,7 +86,7 @@ Status CheckHistoryRange(Time from, Time to) {
   return InvalidArgument("an empty range of time: from {} to {}", FormatTime(from), FormatTime(to));
 }
 
-ParquetHistory::View ParquetHistory::Look() {
+HistoryReader::View HistoryReader::Look() {
   if (read_only_) {
     // The manifest is replaced by rename, so another inode or time means
     // another content. One that cannot be read now leaves the view before it.
@@ -109,7 +109,7 @@ ParquetHistory::View ParquetHistory::Look() {
   return view;
 }
 
-ParquetHistory::Target ParquetHistory::TargetOf(const std::string& path) const {
+HistoryReader::Target HistoryReader::TargetOf(const std::string& path) const {
   Target target{.path = path};
   const std::lock_guard lock(mutex_);
   const uint32_t entry = points_.Find(path);
@@ -121,8 +121,8 @@ ParquetHistory::Target ParquetHistory::TargetOf(const std::string& path) const {
   return target;
 }
 
-Result<ParquetFilePointer> ParquetHistory::OpenFile(const std::string& path,
-                                                    std::span<const ParquetColumn> schema) {
+Result<ParquetFilePointer> HistoryReader::OpenFile(const std::string& path,
+                                                   std::span<const ParquetColumn> schema) {
   const std::lock_guard lock(open_mutex_);
   if (const auto known = opened_.find(path); known != opened_.end()) {
     known->second.used = ++uses_;
@@ -141,7 +141,7 @@ Result<ParquetFilePointer> ParquetHistory::OpenFile(const std::string& path,
   return file;
 }
 
-void ParquetHistory::ForgetOpened(const std::string& path) {
+void HistoryReader::ForgetOpened(const std::string& path) {
   const std::lock_guard lock(open_mutex_);
   const auto known = opened_.find(path);
   if (known == opened_.end()) return;
@@ -149,8 +149,8 @@ void ParquetHistory::ForgetOpened(const std::string& path) {
   opened_.erase(known);
 }
 
-void ParquetHistory::ScanTails(const View& view, const Target& target, Time from, Time to,
-                               const VisitRows& visit) const {
+void HistoryReader::ScanTails(const View& view, const Target& target, Time from, Time to,
+                              const VisitRows& visit) const {
   if (!target.id.valid()) return;
   for (const TailSnapshot& tail : view.tails) {
     TailRows rows;
@@ -162,8 +162,8 @@ void ParquetHistory::ScanTails(const View& view, const Target& target, Time from
 }
 
 // The latest rows first, block by block; within a block they rise.
-Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
-                                std::span<const TimeSpan> spans, const VisitRows& visit) {
+Status HistoryReader::ScanFile(const StoredFile& file, const std::string& path,
+                               std::span<const TimeSpan> spans, const VisitRows& visit) {
   const auto opened = OpenRows(file);
   if (!opened && opened.error().code == Code::kUnimplemented)
     return ScanForeign(file, path, spans, visit);
@@ -203,8 +203,8 @@ Status ParquetHistory::ScanFile(const StoredFile& file, const std::string& path,
   return {};
 }
 
-Status ParquetHistory::ScanForeign(const StoredFile& file, const std::string& path,
-                                   std::span<const TimeSpan> spans, const VisitRows& visit) {
+Status HistoryReader::ScanForeign(const StoredFile& file, const std::string& path,
+                                  std::span<const TimeSpan> spans, const VisitRows& visit) {
   if (spans.empty()) return {};
   ASSIGN_OR_RETURN(const HistoryFileView local, Local(ViewOf(file)));
   const std::string sql = fmt::format(
@@ -233,8 +233,8 @@ Status ParquetHistory::ScanForeign(const StoredFile& file, const std::string& pa
   });
 }
 
-Result<std::vector<HistoryRow>> ParquetHistory::Read(const std::string& path, Time from, Time to,
-                                                     size_t limit) {
+Result<std::vector<HistoryRow>> HistoryReader::Read(const std::string& path, Time from, Time to,
+                                                    size_t limit) {
   TRY(CheckHistoryRange(from, to));
   if (limit == 0) return std::vector<HistoryRow>();
   LatestRows latest(limit);
@@ -262,8 +262,8 @@ Result<std::vector<HistoryRow>> ParquetHistory::Read(const std::string& path, Ti
   return latest.Take();
 }
 
-Result<std::vector<History::Coverage>> ParquetHistory::CoverageOf(
-    std::span<const std::string> paths, Time from, Time to) {
+Result<std::vector<History::Coverage>> HistoryReader::CoverageOf(std::span<const std::string> paths,
+                                                                 Time from, Time to) {
   TRY(CheckHistoryRange(from, to));
   constexpr size_t kOneByOne = 8;  // So few points are looked up each by itself.
   const View view = Look();
@@ -312,7 +312,7 @@ Result<std::vector<History::Coverage>> ParquetHistory::CoverageOf(
   return coverages;
 }
 
-std::vector<HistoryFileView> ParquetHistory::Files(std::string_view product) {
+std::vector<HistoryFileView> HistoryReader::Files(std::string_view product) {
   const View view = Look();
   std::vector<HistoryFileView> files;
   for (const StoredFilePointer& file : view.catalog->files) {

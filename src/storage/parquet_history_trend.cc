@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "storage/history_reader.h"
 #include "storage/history_rollup.h"
-#include "storage/parquet_history.h"
 
 namespace penstock::storage {
 namespace {
@@ -63,8 +63,8 @@ Plan PlanOf(const TrendFold& fold, const Catalog& catalog, std::span<const std::
 
 }  // namespace
 
-Status ParquetHistory::Fold(const View& view, const Target& target, TrendFold& fold, Time from,
-                            Time to) {
+Status HistoryReader::Fold(const View& view, const Target& target, TrendFold& fold, Time from,
+                           Time to) {
   const Catalog& catalog = *view.catalog;
   const auto add = [&](const Rows& rows) {
     fold.Add(rows.time, rows.value, rows.quality);
@@ -107,8 +107,8 @@ Status ParquetHistory::Fold(const View& view, const Target& target, TrendFold& f
   return {};
 }
 
-Result<std::vector<TrendBucket>> ParquetHistory::Trend(const std::string& path, Time from, Time to,
-                                                       size_t buckets) {
+Result<std::vector<TrendBucket>> HistoryReader::Trend(const std::string& path, Time from, Time to,
+                                                      size_t buckets) {
   TRY(CheckHistoryRange(from, to));
   if (buckets == 0 || buckets > kBucketsMax)
     return InvalidArgument("a trend has 1 to {} buckets, not {}", kBucketsMax, buckets);
@@ -117,8 +117,8 @@ Result<std::vector<TrendBucket>> ParquetHistory::Trend(const std::string& path, 
   return fold.Finish();
 }
 
-Result<std::vector<TrendSeries>> ParquetHistory::Aggregate(std::span<const std::string> paths,
-                                                           Time from, Time to, Duration every) {
+Result<std::vector<TrendSeries>> HistoryReader::Aggregate(std::span<const std::string> paths,
+                                                          Time from, Time to, Duration every) {
   TRY(CheckHistoryRange(from, to));
   if (every < Duration(0)) return InvalidArgument("buckets of a negative length");
   const Duration step = every == Duration(0) ? to - from : every;
@@ -149,8 +149,8 @@ Result<std::vector<TrendSeries>> ParquetHistory::Aggregate(std::span<const std::
 }
 
 // A pass over each file serves all points.
-Status ParquetHistory::FoldMany(const View& view, std::span<const Target> targets, Time from,
-                                Time to, std::vector<TrendFold>& folds) {
+Status HistoryReader::FoldMany(const View& view, std::span<const Target> targets, Time from,
+                               Time to, std::vector<TrendFold>& folds) {
   std::vector<uint32_t> by_id;  // PointId.value -> place plus one.
   std::vector<SortedPath> sorted;
   std::vector<std::string> products;
