@@ -219,5 +219,22 @@ TEST_F(HistoryArchiveTest, ACrashBetweenMarkAndRemovalLeavesNothing) {
   EXPECT_EQ(RowsRead("pump-7/flow", 0), 10u);
 }
 
+TEST_F(HistoryArchiveTest, ABackupReadsTheRestFromTheSameArchive) {
+  Open();
+  for (int day = 0; day < 3; ++day) Day(day, 10);
+  ASSERT_TRUE(archive_->Push(BlobArchive::Take::kAll));
+  ASSERT_TRUE(history_->EvictArchived(begin_ + days(1), 1 << 30));
+  const std::string copy = folder_ / "copy";
+  ASSERT_TRUE(history_->CopyTo(copy));
+  BlobArchive archive(*blobs_, copy, "acme/cologne", clock_);
+  HistoryOptions options;
+  options.archive = &archive;
+  const auto restored = History::Open(copy, options);
+  ASSERT_TRUE(restored) << restored.error().ToString();
+  const auto rows = (*restored)->Read("pump-7/flow", begin_, begin_ + days(3), 100);
+  ASSERT_TRUE(rows) << rows.error().ToString();
+  EXPECT_EQ(rows->size(), 30u);
+}
+
 }  // namespace
 }  // namespace penstock::storage

@@ -78,8 +78,8 @@ void ParquetHistory::CountRows(const StoredFile& file, SequenceSpan not_counted,
   const auto opened = OpenRows(file);
   Status status = opened ? CountOwnRows(**opened, apart ? SequenceSpan() : not_counted, counted)
                          : std::unexpected(opened.error());
-  const auto local = Local(ViewOf(file));
-  if (!status && status.error().code == Code::kUnimplemented && local)
+  const bool foreign = !status && status.error().code == Code::kUnimplemented;
+  if (const auto local = foreign ? Local(ViewOf(file)) : HistoryFileView(); foreign && local)
     status = duck_->Query(
         fmt::format("SELECT point, CAST(count(*) AS BIGINT) FROM read_parquet({}) WHERE sequence < "
                     "{} OR sequence >= {} GROUP BY point",
