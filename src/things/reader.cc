@@ -9,6 +9,7 @@
 
 #include "things/address.h"
 #include "things/form.h"
+#include "things/security.h"
 #include "things/text.h"
 #include "things/units.h"
 #include "things/vocabulary.h"
@@ -181,45 +182,10 @@ class Reader {
       findings_.Mistake("/securityDefinitions", "no definition",
                         "\"securityDefinitions\": {\"none\": {\"scheme\": \"nosec\"}}");
     if (document_.contains("security")) {
-      CheckSecurity(document_["security"], *definitions, "/security");
+      CheckSecurity(document_["security"], *definitions, "/security", findings_);
       thing_.wants_password = WantsPassword(document_["security"], *definitions);
     }
-    for (const auto& [name, definition] : definitions->items()) {
-      const std::string scheme = StringOr(definition, "scheme", "");
-      if (scheme.empty() || scheme == "nosec" || scheme == "basic" || HasPlaceholder(scheme))
-        continue;
-      findings_.Doubt("/securityDefinitions/" + EscapePointer(name),
-                      fmt::format("scheme \"{}\" is not used by any driver", scheme.substr(0, 40)),
-                      "nosec or basic");
-    }
-  }
-
-  static bool WantsPassword(const Json& names, const Json& definitions) {
-    const auto is_basic = [&](const Json& name) {
-      const auto scheme = name.is_string() ? definitions.find(name.get_ref<const std::string&>())
-                                           : definitions.end();
-      return scheme != definitions.end() && StringOr(*scheme, "scheme", "") == "basic";
-    };
-    return names.is_array() ? std::any_of(names.begin(), names.end(), is_basic) : is_basic(names);
-  }
-
-  void CheckSecurity(const Json& names, const Json& definitions, const std::string& pointer) {
-    const auto check = [&](const Json& name, const std::string& place) {
-      if (!name.is_string() || definitions.contains(name.get<std::string>())) return;
-      std::vector<std::string> known;
-      for (const auto& [key, value] : definitions.items()) known.push_back(key);
-      const std::string nearest = Nearest(name.get<std::string>(), known);
-      findings_.Mistake(
-          place,
-          fmt::format("security \"{}\" is not defined", name.get<std::string>().substr(0, 80)),
-          nearest.empty() ? "define it in securityDefinitions"
-                          : fmt::format("write \"{}\"", nearest));
-    };
-    if (names.is_string()) return check(names, pointer);
-    if (!names.is_array()) return;
-    if (names.empty())
-      findings_.Mistake(pointer, "no security chosen", "name one of securityDefinitions");
-    for (size_t i = 0; i < names.size(); ++i) check(names[i], fmt::format("{}/{}", pointer, i));
+    CheckSchemes(*definitions, findings_);
   }
 
   // A text that must look like `looks`; "" when it does not.
@@ -542,7 +508,7 @@ class Reader {
       const Json& form = (*forms)[i];
       if (!form.is_object()) continue;
       if (form.contains("security") && definitions != nullptr)
-        CheckSecurity(form["security"], *definitions, place + "/security");
+        CheckSecurity(form["security"], *definitions, place + "/security", findings_);
       if (const std::string href = StringOr(form, "href", "");
           HasPlaceholder(href) || HasPlaceholder(StringOr(document_, "base", "")))
         continue;  // Told by the vocabulary check.
