@@ -34,6 +34,7 @@ Error FromProblem(const std::string& text, long status) {
     error.fix = StringOr(*body, "fix", "");
   }
   if (status == 404) error.code = Code::kNotFound;
+  if (status == 503) error.code = Code::kUnavailable;
   return error;
 }
 

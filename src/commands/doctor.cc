@@ -80,10 +80,13 @@ void CheckUplink(const Json& uplink, Findings& findings) {
 void CheckStream(const Json& stream, Findings& findings) {
   const std::string error = StringOr(stream, "error", "");
   std::string text;
+  const auto doubled = stream.value("doubled", uint64_t{0});
   if (stream.contains("hub"))
-    text = fmt::format("hub {}: {} partitions, {} messages taken, {} refused",
-                       stream.value("hub", ""), stream["partitions"].size(),
-                       stream.value("messages", uint64_t{0}), stream.value("refused", uint64_t{0}));
+    text =
+        fmt::format("hub {}: {} partitions, {} messages taken, {} refused{}",
+                    stream.value("hub", ""), stream["partitions"].size(),
+                    stream.value("messages", uint64_t{0}), stream.value("refused", uint64_t{0}),
+                    doubled == 0 ? "" : fmt::format(", {} rows are at another hub, too", doubled));
   else if (stream.contains("edge"))
     text = fmt::format("edge {}: {} records wait, {} rows sent", stream.value("edge", ""),
                        stream.value("waiting_records", uint64_t{0}),
@@ -104,6 +107,16 @@ void CheckDevices(const Json& health, Findings& findings) {
       true, "devices",
       fmt::format("{} connected, {} retrying, {} never heard of", counts.value("connected", 0),
                   counts.value("retrying", 0), counts.value("never", 0)));
+}
+
+// Samples do not wait for the records, everything else does.
+void CheckRecords(const NodeAddress& node, Findings& findings) {
+  const auto tokens = Ask(node, "GET", "/api/v1/tokens");
+  const bool away = !tokens && tokens.error().code == Code::kUnavailable;
+  if (!tokens && !away) return;  // Not for everybody's eyes.
+  findings.Add(!away, "records", away ? tokens.error().message : "their database answers",
+               "samples with a token and of points that the node knows are taken for 15 minutes, "
+               "nothing else is; look at the server that records: in site.yaml names");
 }
 
 void CheckAudit(const NodeAddress& node, Findings& findings) {
@@ -131,6 +144,7 @@ Findings Examine(const Settings& settings) {
   const auto overview = Ask(*node, "GET", "/api/v1/overview");
   if (!overview) {
     findings.Add(false, "node", overview.error().message, "see its log");
+    CheckRecords(*node, findings);
     return findings;
   }
   findings.Add(true, "node",
@@ -141,6 +155,7 @@ Findings Examine(const Settings& settings) {
   // Both are there only where the site has them.
   if (const auto uplink = Ask(*node, "GET", "/api/v1/uplink")) CheckUplink(*uplink, findings);
   if (const auto stream = Ask(*node, "GET", "/api/v1/stream")) CheckStream(*stream, findings);
+  CheckRecords(*node, findings);
   CheckAudit(*node, findings);
   return findings;
 }

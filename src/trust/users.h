@@ -27,6 +27,12 @@ inline constexpr Duration kSessionMax = std::chrono::hours(12);
 inline constexpr Duration kSessionIdleMax = std::chrono::hours(1);
 inline constexpr size_t kPasswordMin = 10;
 
+// One node writes the records, and it forgets what it knows of tokens whenever they change; so for
+// kTokenFresh nobody asks the records again. How long a token is believed while they are away:
+inline constexpr Duration kTokenFresh = std::chrono::seconds(10);
+inline constexpr Duration kTokenRemembered = std::chrono::minutes(15);
+inline constexpr size_t kTokensKnownMax = 4096;
+
 class Users {
  public:
   // `real_clock` is real time, also beside a plant in time-lapse. All three outlive the users.
@@ -57,6 +63,8 @@ class Users {
 
   // Returns the secret; it is shown once. An existing token of that name is replaced.
   Result<std::string> CreateToken(const std::string& actor, const std::string& name, Role role);
+  // While the records are away, whom they knew kTokenRemembered ago at most is still known; see
+  // kTokenFresh, too. Nobody new is.
   Result<Principal> ByToken(const std::string& secret) const;
   Status RevokeToken(const std::string& actor, const std::string& name);
   Result<Json> TokensJson() const;
@@ -76,6 +84,7 @@ class Users {
   Result<bool> Matches(const std::string& hash, const std::string& password);
   Result<Role> RoleOf(const std::string& name) const;
   Status KeepAnAdmin(const std::string& name) const;
+  void ForgetToken(const std::string& name);
 
   storage::Records& records_;
   const Clock& clock_;
@@ -85,6 +94,12 @@ class Users {
   std::string nobodys_hash_;  // So that a name nobody has takes as long as a wrong password.
   std::counting_semaphore<2> hashing_{2};
   std::map<std::string, Wait> waits_;  // Bounded; by name and by address.
+  struct KnownToken {
+    Principal machine;
+    Time asked, answered;  // The records, last; and when they answered last.
+  };
+  mutable std::map<std::string, KnownToken> tokens_;  // By digest; bounded.
+  mutable uint64_t tokens_round_ = 0;                 // Changes when tokens do.
 };
 
 }  // namespace penstock::trust

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "storage/postgres_sql.h"
 #include "trust/password.h"
 
 namespace penstock::trust {
@@ -214,6 +215,62 @@ TEST_F(UsersTest, MachinesHaveTokens) {
   EXPECT_EQ(users_->ByToken(renewed).error().code, Code::kUnauthenticated);
   EXPECT_EQ(users_->RevokeToken("maria", "erp").error().code, Code::kNotFound);
   EXPECT_EQ(users_->ByToken(std::string(100'000, 'x')).error().code, Code::kUnauthenticated);
+}
+
+// Records whose database can go away.
+class RecordsThatGo final : public storage::Records {
+ public:
+  bool away = false;
+
+  Result<int64_t> Run(std::string_view sql, std::vector<storage::SqlValue> parameters) override {
+    if (away) return Unavailable("away");
+    return inner_->Run(sql, std::move(parameters));
+  }
+  Result<std::vector<storage::SqlRow>> Query(std::string_view sql,
+                                             std::vector<storage::SqlValue> parameters) override {
+    if (away) return Unavailable("away");
+    return inner_->Query(sql, std::move(parameters));
+  }
+  Status Transaction(const std::function<Status()>& work) override {
+    if (away) return Unavailable("away");
+    return inner_->Transaction(work);
+  }
+
+ private:
+  Status RunScript(std::string_view sql) override {
+    ASSIGN_OR_RETURN(const auto statements, storage::SplitStatements(sql));
+    for (const std::string& statement : statements) TRY(inner_->Run(statement));
+    return {};
+  }
+  std::string place() const override { return ":memory:"; }
+
+  const std::unique_ptr<storage::Records> inner_ = Open(":memory:").value();
+};
+
+TEST(TokenMemoryTest, KnownTokensAreBelievedForAWhileWhenTheRecordsAreAway) {
+  RecordsThatGo records;
+  ManualClock clock{ParseTime("2026-06-01T08:00:00Z").value()};
+  const auto audit = AuditLog::Open(records, clock).value();
+  const auto users = Users::Open(records, clock, *audit).value();
+  const std::string erp = users->CreateToken("maria", "erp", Role::kEngineer).value();
+  const std::string mes = users->CreateToken("maria", "mes", Role::kEngineer).value();
+  const std::string unused = users->CreateToken("maria", "unused", Role::kEngineer).value();
+  ASSERT_TRUE(users->ByToken(erp));
+  ASSERT_TRUE(users->ByToken(mes));
+
+  records.away = true;
+  clock.Advance(kTokenRemembered - seconds(1));
+  EXPECT_EQ(users->ByToken(erp).value().name, "token:erp");
+  EXPECT_EQ(users->ByToken(unused).error().code, Code::kUnavailable) << "never asked for before";
+  EXPECT_FALSE(users->RevokeToken("maria", "mes"));
+  EXPECT_FALSE(users->ByToken(mes)) << "somebody wanted it to be gone";
+  clock.Advance(seconds(1));
+  EXPECT_EQ(users->ByToken(erp).error().code, Code::kUnavailable);
+
+  records.away = false;
+  EXPECT_TRUE(users->ByToken(erp));
+  ASSERT_TRUE(users->RevokeToken("maria", "erp"));
+  EXPECT_EQ(users->ByToken(erp).error().code, Code::kUnauthenticated) << "at once";
 }
 
 TEST(RoleTest, EachMayDoWhatTheOnesBeforeMay) {

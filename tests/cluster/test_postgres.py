@@ -1,5 +1,6 @@
 """Records in PostgreSQL, against a real server."""
 
+import json
 import shutil
 import signal
 
@@ -62,11 +63,19 @@ def test_a_server_that_restarts_is_found_again(tmp_path, postgres, nodes):
     node = nodes(site)
     assert node.ask("POST", "/api/v1/tokens", {"name": "before", "role": "viewer"}).status < 300
     postgres.end(signal.SIGQUIT)  # As a crash.
-    # Who writes cannot be known meanwhile: refused, so that the sender keeps it; never half taken.
-    assert node.write(f"pump-7 flow=1 {now_us()}").status == 503
+    # The log is local: samples of a token and a point that the node knows are taken on.
+    for second in range(3):
+        assert node.write(f"pump-7 flow={second} {now_us()}").status == 204
+    # Who is unknown stays so, and is told to come again; so is whoever wants to change something.
+    assert node.ask("POST", "/write", "pump-7 flow=9", token="nobody").status == 503
+    assert node.ask("POST", "/api/v1/tokens", {"name": "meanwhile", "role": "viewer"}).status == 503
+    assert "penstock_records_away 1" in node.ask("GET", "/metrics").text
+    found = json.loads(run("doctor", "--site", site, "--json").stdout)
+    assert [check["ok"] for check in found["checks"] if check["check"] == "records"] == [False]
     postgres.start()
     eventually(lambda: node.write(f"pump-7 flow=2 {now_us()}").status == 204, 20)
     eventually(lambda: node.ask("POST", "/api/v1/tokens", {"name": "after", "role": "viewer"}).status < 300, 20)
     names = {row[0] for row in postgres.ask("SELECT name FROM again.tokens")}
-    assert {"before", "after"} <= names
+    assert {"before", "after"} <= names and "meanwhile" not in names
+    assert [row["value"] for row in node.samples("pump-7/flow")] == [0, 1, 2, 2]
     assert node.get("/api/v1/audit/root")["size"] == int(postgres.ask("SELECT size FROM again.audit_head")[0][0])
