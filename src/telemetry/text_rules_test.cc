@@ -24,7 +24,7 @@ ContractRule ListedTexts(ContractRule::Metric metric, std::vector<std::string> t
 }
 
 // The rule that the text breaks, or "".
-std::string Broken(const ContractField& field, std::string_view text) {
+std::string BrokenRule(const ContractField& field, std::string_view text) {
   const auto breach = TextRules(field).Judge(TextCode(text), text);
   return breach ? breach->first : "";
 }
@@ -33,35 +33,35 @@ TEST(TextRulesTest, ListsLengthsAndPatternsAreHeld) {
   ContractField field;
   field.type = things::ValueType::kString;
   EXPECT_FALSE(TextRules::Has(field));
-  EXPECT_EQ(Broken(field, "anything"), "");
+  EXPECT_EQ(BrokenRule(field, "anything"), "");
   field.rules = {ListedTexts(ContractRule::Metric::kInvalid, {"running", "stopped"})};
   EXPECT_TRUE(TextRules::Has(field));
-  EXPECT_EQ(Broken(field, "running"), "");
-  EXPECT_EQ(Broken(field, "Running"), "invalid_values");
+  EXPECT_EQ(BrokenRule(field, "running"), "");
+  EXPECT_EQ(BrokenRule(field, "Running"), "invalid_values");
   field.rules = {ListedTexts(ContractRule::Metric::kMissing, {"?", "n/a"})};
-  EXPECT_EQ(Broken(field, "n/a"), "missing_values");
-  EXPECT_EQ(Broken(field, "running"), "");
+  EXPECT_EQ(BrokenRule(field, "n/a"), "missing_values");
+  EXPECT_EQ(BrokenRule(field, "running"), "");
   field.rules.clear();
   field.text.shortest = 2;
   field.text.longest = 4;
-  EXPECT_EQ(Broken(field, "a"), "min_length");
-  EXPECT_EQ(Broken(field, "\u00fc\u00fc\u00fc\u00fc"), "") << "characters, not bytes";
-  EXPECT_EQ(Broken(field, "abcde"), "max_length");
+  EXPECT_EQ(BrokenRule(field, "a"), "min_length");
+  EXPECT_EQ(BrokenRule(field, "\u00fc\u00fc\u00fc\u00fc"), "") << "characters, not bytes";
+  EXPECT_EQ(BrokenRule(field, "abcde"), "max_length");
   field.text = {.pattern = "^OP[0-9]{2}$|^idle$"};
-  EXPECT_EQ(Broken(field, "OP17"), "");
-  EXPECT_EQ(Broken(field, "idle"), "");
-  EXPECT_EQ(Broken(field, "OP1"), "pattern");
-  EXPECT_EQ(Broken(field, "xOP17"), "pattern");
+  EXPECT_EQ(BrokenRule(field, "OP17"), "");
+  EXPECT_EQ(BrokenRule(field, "idle"), "");
+  EXPECT_EQ(BrokenRule(field, "OP1"), "pattern");
+  EXPECT_EQ(BrokenRule(field, "xOP17"), "pattern");
   field.text.pattern = "[0-9]";
-  EXPECT_EQ(Broken(field, "line\n7"), "") << "found anywhere";
-  EXPECT_EQ(Broken(field, std::string(2000, '7')), "pattern") << "too long to be judged";
+  EXPECT_EQ(BrokenRule(field, "line\n7"), "") << "found anywhere";
+  EXPECT_EQ(BrokenRule(field, std::string(2000, '7')), "pattern") << "too long to be judged";
 }
 
 TEST(TextRulesTest, NoTextMakesAPatternSlow) {
   ContractField field;
   field.text.pattern = "^(a+)+$";
   const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(Broken(field, std::string(kPatternTextMax - 1, 'a') + "b"), "pattern");
+  EXPECT_EQ(BrokenRule(field, std::string(kPatternTextMax - 1, 'a') + "b"), "pattern");
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 

@@ -21,7 +21,7 @@ Json TextTd(const std::string& property) {
 }
 
 // The findings, a line each; `point` and `form` get what was read.
-std::string ReadOne(const std::string& property, Point* point = nullptr, Form* form = nullptr) {
+std::string ReadTextTd(const std::string& property, Point* point = nullptr, Form* form = nullptr) {
   ReadThing read = ReadThingDescription(TextTd(property), "things/pump-7.td.json");
   std::string all;
   for (const Finding& f : read.findings)
@@ -35,9 +35,9 @@ std::string ReadOne(const std::string& property, Point* point = nullptr, Form* f
 TEST(TextPointsTest, ATextIsAPointWithoutRulesOfNumbers) {
   Point point;
   EXPECT_EQ(
-      ReadOne(R"({"type": "string", "minimum": 1, "ps:quality": {"flat_after": "5min",
+      ReadTextTd(R"({"type": "string", "minimum": 1, "ps:quality": {"flat_after": "5min",
       "stale_after": "1min"}, "forms": [{"href": "http://local/write", "op": "observeproperty"}]})",
-              &point),
+                 &point),
       "warning /properties/p: a range says nothing about a text\n"
       "warning /properties/p/ps:quality/flat_after: \"flat_after\" says nothing about a text\n");
   EXPECT_EQ(point.type, ValueType::kString);
@@ -49,24 +49,25 @@ TEST(TextPointsTest, ValuesHaveWords) {
   Point point;
   const std::string forms =
       R"("forms": [{"href": "http://local/write", "op": "observeproperty"}]})";
-  EXPECT_EQ(ReadOne(R"({"type": "boolean", "oneOf": [{"const": false, "title": "closed"},
+  EXPECT_EQ(ReadTextTd(R"({"type": "boolean", "oneOf": [{"const": false, "title": "closed"},
       {"const": true, "title": "open"}], )" +
-                        forms,
-                    &point),
+                           forms,
+                       &point),
             "");
   EXPECT_EQ(point.words, (std::vector<std::pair<double, std::string>>{{0, "closed"}, {1, "open"}}));
-  EXPECT_EQ(ReadOne(R"({"type": "integer", "oneOf": [{"const": 3, "title": "cleaning"}], )" + forms,
-                    &point),
-            "");
+  EXPECT_EQ(
+      ReadTextTd(R"({"type": "integer", "oneOf": [{"const": 3, "title": "cleaning"}], )" + forms,
+                 &point),
+      "");
   EXPECT_EQ(point.words, (std::vector<std::pair<double, std::string>>{{3, "cleaning"}}));
-  EXPECT_EQ(ReadOne(R"({"type": "boolean", "oneOf": [{"const": 1, "title": "open"}], )" + forms),
+  EXPECT_EQ(ReadTextTd(R"({"type": "boolean", "oneOf": [{"const": 1, "title": "open"}], )" + forms),
             "/properties/p/oneOf/0/const: 1 is no boolean\n");
 }
 
 TEST(TextPointsTest, RegistersHoldTextsAndLongs) {
   Form form;
   const auto modbus = [&](const std::string& type, const std::string& more) {
-    return ReadOne(
+    return ReadTextTd(
         fmt::format(R"({{"type": "{}", "forms": [{{"op": "readproperty", {}}}]}})", type, more),
         nullptr, &form);
   };
