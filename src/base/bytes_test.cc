@@ -13,6 +13,17 @@ TEST(Crc32cTest, AgreesWithRfc3720) {
   EXPECT_EQ(Crc32c(AsBytes("6789"), Crc32c(AsBytes("12345"))), 0xE3069283U);
 }
 
+TEST(Crc32cTest, LongTextsGiveWhatTheirPartsGive) {
+  Bytes bytes(20'000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 131 + i / 97);
+  for (const size_t size : {1023UL, 3071UL, 3072UL, 3073UL, 6144UL, 9999UL, 20'000UL}) {
+    uint32_t by_parts = 0;  // Short enough to be taken byte by byte and word by word.
+    for (size_t at = 0; at < size; at += 100)
+      by_parts = Crc32c(ByteView(bytes).subspan(at, std::min<size_t>(100, size - at)), by_parts);
+    EXPECT_EQ(Crc32c(ByteView(bytes).first(size)), by_parts) << size;
+  }
+}
+
 TEST(Sha256Test, AgreesWithFips180) {
   EXPECT_EQ(ToHex(Sha256Of(AsBytes("abc"))),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
