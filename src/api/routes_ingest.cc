@@ -11,6 +11,7 @@
 #include "api/gzip.h"
 #include "base/metrics.h"
 #include "protocols/line_protocol/line_protocol.h"
+#include "protocols/line_protocol/point_table.h"
 
 namespace penstock::api {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 using protocols::LineError;
 using protocols::LineParser;
 using protocols::LineResult;
+using protocols::PointTable;
 using protocols::Precision;
 
 constexpr size_t kInflatedBytesMax = 64 << 20;
@@ -26,9 +28,12 @@ constexpr size_t kInflatedBytesMax = 64 << 20;
 // so that a series is learnt once and not by every parser.
 class ParserPool {
  public:
+  explicit ParserPool(const things::Snapshot& snapshot)
+      : table_(std::make_shared<const PointTable>(snapshot)) {}
+
   LineResult Parse(std::string_view body, Precision precision, const things::Snapshot& snapshot,
                    Time ingest, telemetry::SampleSink& texts) {
-    std::unique_ptr<LineParser> parser = TakeFor(body);
+    std::unique_ptr<LineParser> parser = TakeFor(body, snapshot);
     LineResult result = parser->Parse(body, precision, snapshot, ingest, &texts);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(parser));  // As many as handler threads at most.
@@ -36,18 +41,21 @@ class ParserPool {
   }
 
  private:
-  std::unique_ptr<LineParser> TakeFor(std::string_view body) {
+  std::unique_ptr<LineParser> TakeFor(std::string_view body, const things::Snapshot& snapshot) {
     const std::lock_guard lock(mutex_);
-    if (idle_.empty()) return std::make_unique<LineParser>();
+    if (!table_->IsOf(snapshot)) table_ = std::make_shared<const PointTable>(snapshot);
+    if (idle_.empty()) idle_.push_back(std::make_unique<LineParser>());
     auto best = std::ranges::find_if(idle_, [&](const auto& p) { return p->KnowsFirstOf(body); });
     if (best == idle_.end())
       best = std::ranges::min_element(idle_, {}, [](const auto& p) { return p->series(); });
     auto parser = std::move(*best);
     idle_.erase(best);
+    parser->Use(table_);
     return parser;
   }
   std::mutex mutex_;
   std::vector<std::unique_ptr<LineParser>> idle_;
+  std::shared_ptr<const PointTable> table_;  // Shared with the parsers; it never changes.
 };
 
 Json ErrorsJson(const LineResult& result) {
@@ -139,7 +147,7 @@ void Write(const Services& services, ParserPool& parsers, const Request& request
 
 void AddIngestRoutes(Router& router, const Services& s) {
   // Shared by the two routes, which live as long as the router.
-  const auto parsers = std::make_shared<ParserPool>();
+  const auto parsers = std::make_shared<ParserPool>(*s.directory.snapshot());
   for (const char* path : {"/write", "/api/v2/write"}) {
     Route route{"POST",
                 path,

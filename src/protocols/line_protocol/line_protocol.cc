@@ -531,6 +531,8 @@ LineResult LineParser::Parse(std::string_view body, Precision precision,
   return Body(body, precision, ingest, *cache_, texts).Parse();
 }
 
+void LineParser::Use(std::shared_ptr<const PointTable> table) { cache_->Use(std::move(table)); }
+
 bool LineParser::KnowsFirstOf(std::string_view body) const {
   const char* begin = body.data();
   const char* end = begin + std::min(body.size(), kMaxFirstKey);

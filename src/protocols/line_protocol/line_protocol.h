@@ -19,6 +19,7 @@
 
 namespace penstock::protocols {
 
+class PointTable;
 class SeriesCache;
 
 enum class Precision { kNanoseconds, kMicroseconds, kMilliseconds, kSeconds };
@@ -30,7 +31,7 @@ struct LineError {
   std::string message;          // What, and what to do.
   std::string text;             // The line, at most 200 bytes.
   std::string point;            // Path, when the mistake is about one: "pump-7/flow".
-  std::string rule;             // "syntax", "unknown_point", "type", "not_finite", "time", "text" ...
+  std::string rule;  // "syntax", "unknown_point", "type", "not_finite", "time", "text" ...
 };
 
 struct LineResult {
@@ -57,6 +58,8 @@ class LineParser {
   // `texts` keeps what fields of text say; without it they are refused.
   LineResult Parse(std::string_view body, Precision precision, const things::Snapshot& snapshot,
                    Time ingest, telemetry::SampleSink* texts = nullptr);
+  // A table of the next snapshot, which parsers can share; else each makes its own.
+  void Use(std::shared_ptr<const PointTable> table);
   // Whether it has seen the series of the body's first line.
   bool KnowsFirstOf(std::string_view body) const;
   size_t series() const;  // That it knows.

@@ -49,6 +49,8 @@ bool SeriesCache::TooMuch() const {
 }
 
 void SeriesCache::Begin(const things::Snapshot& snapshot) {
+  if (table_ == nullptr || !table_->IsOf(snapshot))
+    table_ = std::make_shared<const PointTable>(snapshot);
   if (snapshot_ != &snapshot || revision_ != snapshot.revision || TooMuch()) {
     Forget();
     // Room, not memory: a page is taken when it is written to.
@@ -153,29 +155,16 @@ const Field* SeriesCache::Known(const Series& series, std::string_view key) cons
              : FieldsOf(series) + known->second;
 }
 
-Field SeriesCache::FieldFor(const Series& series, std::string_view key, uint32_t& guess) const {
-  const bool escaped = key.find('\\') != key.npos;
-  const things::Point* point = PointOf(series, escaped ? Unescaped(key) : key, guess);
-  return point == nullptr ? Field() : Field{point->id, point->type};
-}
-
 // Things of one kind have their properties in the same order, so the place where the key was found
 // the last time is looked at first; and to find one by its path takes longer than to look at some.
-const things::Point* SeriesCache::PointOf(const Series& series, std::string_view key,
-                                          uint32_t& guess) const {
-  if (series.thing == kNone) return nullptr;
+Field SeriesCache::FieldFor(const Series& series, std::string_view key, uint32_t& guess) const {
+  if (series.thing == kNone) return {};
+  std::string plain;
+  if (key.find('\\') != key.npos) key = plain = Unescaped(key);
   const things::Thing& thing = snapshot_->things[series.thing];
-  const auto& properties = thing.properties;
-  if (guess < properties.size() && properties[guess].point.property == key)
-    return &properties[guess].point;
-  if (properties.size() > kFewFields)
-    return snapshot_->FindPoint(fmt::format("{}/{}", thing.name, key));
-  for (uint32_t at = 0; at < properties.size(); ++at) {
-    if (properties[at].point.property != key) continue;
-    guess = at;
-    return &properties[at].point;
-  }
-  return nullptr;
+  if (thing.properties.size() <= kFewFields) return table_->Find(series.thing, key, guess);
+  const things::Point* point = snapshot_->FindPoint(fmt::format("{}/{}", thing.name, key));
+  return point == nullptr ? Field() : Field{point->id, point->type};
 }
 
 // Its layout is then one whose key behind the series' own is `key`: the same, one that another

@@ -7,19 +7,16 @@
 #pragma once
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "protocols/line_protocol/point_table.h"
 #include "things/directory.h"
 
 namespace penstock::protocols {
-
-struct Field {
-  PointId id;  // Invalid: no such point.
-  things::ValueType type = things::ValueType::kNumber;
-};
 
 struct KeyHash {
   using is_transparent = void;
@@ -53,6 +50,8 @@ class SeriesCache {
  public:
   SeriesCache();
 
+  // Else it makes a table of its own when it meets a snapshot that the last one is not of.
+  void Use(std::shared_ptr<const PointTable> table) { table_ = std::move(table); }
   // Forgets all when the points may have changed or too much is known. `snapshot` must stay until
   // the next Begin.
   void Begin(const things::Snapshot& snapshot);
@@ -95,7 +94,6 @@ class SeriesCache {
   uint32_t ThingOf(const std::string& name);
   const Field* Known(const Series& series, std::string_view key) const;
   Field FieldFor(const Series& series, std::string_view key, uint32_t& guess) const;
-  const things::Point* PointOf(const Series& series, std::string_view key, uint32_t& guess) const;
   void ExtendLayout(Series& series, std::string_view key);
   void AddKey(uint32_t layout, std::string_view key, uint64_t prefix);
   void MakeRoom(Series& series);
@@ -107,7 +105,8 @@ class SeriesCache {
   const uint64_t seed_;  // So that nobody can choose keys that all land in one slot.
   const things::Snapshot* snapshot_ = nullptr;
   uint64_t revision_ = 0;
-  std::string text_;  // The keys of all series.
+  std::shared_ptr<const PointTable> table_;  // Shared with other parsers; it never changes.
+  std::string text_;                         // The keys of all series.
   std::vector<Series> series_;
   std::vector<Field> fields_;    // Of all series, each in one piece.
   std::vector<uint32_t> slots_;  // A power of two, at most half full; linear probing.
