@@ -12,7 +12,7 @@ constexpr int kFast = 1;
 }  // namespace
 
 KeptDocument::KeptDocument(const Json& document) {
-  const std::string text = document.dump();
+  const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string packed(ZSTD_compressBound(text.size()), '\0');
   const size_t size = ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), kFast);
   CHECK(ZSTD_isError(size) == 0);
