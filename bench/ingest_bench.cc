@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "protocols/line_protocol/line_protocol.h"
+#include "protocols/line_protocol/point_table.h"
 #include "storage/durable_log.h"
 #include "storage/history.h"
 #include "storage/temporary_folder.h"
@@ -124,10 +125,12 @@ void OfBatches(benchmark::State& state, const Stage& stage) {
 
 void IngestParse(benchmark::State& state) {
   Requests requests;
+  const auto table = std::make_shared<const protocols::PointTable>(Site());
   auto parser = std::make_unique<LineParser>();
   for (auto _ : state) {
     const std::string& body = requests.Next();
     if (state.range(0) == 0) parser = std::make_unique<LineParser>();  // Cold: all series new.
+    parser->Use(table);
     const double begin = CpuSeconds();
     const LineResult result = parser->Parse(body, Precision::kNanoseconds, Site(), requests.now());
     benchmark::DoNotOptimize(result.batch.value.data());

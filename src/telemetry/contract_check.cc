@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "base/log.h"
 #include "base/metrics.h"
@@ -25,7 +24,6 @@ using things::ContractField;
 using things::ContractRule;
 using things::ValueType;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr size_t kRunRowsMax = 65'536;  // Of one violation.
 
 // A source that says "bad" promises nothing; our own mark for a wild value is no such word.
