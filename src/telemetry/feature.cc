@@ -67,7 +67,7 @@ std::unexpected<Error> Wrong(const std::string& pointer, const std::string& what
   return std::unexpected(Error{Code::kInvalidArgument, what, "", pointer, std::string(fix)});
 }
 
-Result<std::vector<std::string>> Texts(const Json& list, const std::string& pointer) {
+Result<std::vector<std::string>> ListOfTexts(const Json& list, const std::string& pointer) {
   if (!list.is_array())
     return Wrong(pointer, fmt::format("a list expected, not {}", list.type_name()), "[a, b]");
   std::vector<std::string> texts;
@@ -129,7 +129,7 @@ class Reader {
     if (document_.contains("of") || document_.contains("take")) {
       return Wrong(Pointer("features"), "features and of/take together", "keep one of the two");
     }
-    ASSIGN_OR_RETURN(const auto names, Texts(document_["features"], Pointer("features")));
+    ASSIGN_OR_RETURN(const auto names, ListOfTexts(document_["features"], Pointer("features")));
     for (size_t i = 0; i < names.size(); ++i) {
       const std::string pointer = fmt::format("{}/{}", Pointer("features"), i);
       auto spec = FeatureSpec::Parse(names[i]);
@@ -152,7 +152,7 @@ class Reader {
       }
       return {};
     }
-    ASSIGN_OR_RETURN(const auto properties, Texts(of, Pointer("of")));
+    ASSIGN_OR_RETURN(const auto properties, ListOfTexts(of, Pointer("of")));
     if (!document_.contains("take")) return Wrong(base_, "of without take", "take: [mean, slope]");
     for (const auto& property : properties)
       TRY(AddAll(property, document_["take"], Pointer("take")));
@@ -160,7 +160,7 @@ class Reader {
   }
 
   Status AddAll(const std::string& property, const Json& statistics, const std::string& pointer) {
-    ASSIGN_OR_RETURN(const auto texts, Texts(statistics, pointer));
+    ASSIGN_OR_RETURN(const auto texts, ListOfTexts(statistics, pointer));
     for (size_t i = 0; i < texts.size(); ++i) {
       const std::string place = fmt::format("{}/{}", pointer, i);
       FeatureSpec spec{.property = property, .statistic = {}};
