@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <charconv>
@@ -344,8 +345,8 @@ Status FileLog::Commit() {
 // Zeros behind `end`; without them (a full disk) the commit still works.
 void FileLog::WriteAhead(const LogSegment& segment, uint64_t end) {
   const uint64_t target = std::min(end + kAheadBytes, std::max(end, options_.segment_bytes));
-  const Bytes zeros(target - end);
-  if (disk_.Write(segment.fd, zeros, end) == 0) {
+  static std::array<uint8_t, kAheadBytes> zeros;  // Never written to, so that it takes no memory.
+  if (disk_.Write(segment.fd, ByteView(zeros).first(target - end), end) == 0) {
     allocated_ = target;
   } else if (disk_.Truncate(segment.fd, allocated_) != 0) {
     allocated_ = target;
