@@ -5,6 +5,7 @@
 #include "protocols/stream/taker.h"
 
 #include <condition_variable>
+#include <set>
 
 #include "base/log.h"
 #include "base/metrics.h"
