@@ -36,10 +36,10 @@ TEST(YamlTest, AMistakeHasItsPlaceAndFix) {
   const struct {
     const char *text, *place, *fix;
   } cases[] = {
-      {"a:\n\tb: 1\n", "line 2, column 1", "no tabs"},
+      {"a:\n\tb: 1\n", "line 2", "no tabs"},
       {"a: [1, 2\nb: 3\n", "line 2", "as many ]"},
       {"a: {b: 1\nc: 2\n", "line 2", "as many }"},
-      {"name: \"Pump\nid: pump\n", "line", "second \""},
+      {"name: \"Pump\nid: \"pump\"\n", "line", "second \""},
       {"purpose: pumps: all of them\n", "line 1, column 15", "quotes"},
       {"limit: %5\n", "line 1, column 8", "quotes"},
       {"a: 1\n b: 2\n", "line 2", "like its neighbours"},
