@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "storage/temporary_folder.h"
 
 namespace penstock::trust {
@@ -165,12 +167,15 @@ TEST_F(AuditLogTest, AProofCarriesAllThatAStrangerNeeds) {
 }
 
 TEST_F(AuditLogTest, ManyLeavesStayQuick) {
+  // PostgreSQL takes 1.6 s for 2,000 in one transaction and more than a minute for ten times as many.
+  const uint64_t leaves = std::getenv("PENSTOCK_TEST_RECORDS") ? 2000 : 20'000;
   ASSERT_TRUE(records_->Transaction([&]() -> Status {
-    for (int i = 0; i < 20'000; ++i) TRY(log_->Append("maria", "alarm.seen", "A-1", "", nullptr));
+    for (uint64_t i = 0; i < leaves; ++i)
+      TRY(log_->Append("maria", "alarm.seen", "A-1", "", nullptr));
     return {};
   }));
-  EXPECT_EQ(log_->size(), 20'000u);
-  for (uint64_t leaf = 0; leaf < 20'000; leaf += 997) EXPECT_TRUE(log_->Verify(leaf).value());
+  EXPECT_EQ(log_->size(), leaves);
+  for (uint64_t leaf = 0; leaf < leaves; leaf += 97) EXPECT_TRUE(log_->Verify(leaf).value());
 }
 
 }  // namespace
