@@ -167,7 +167,8 @@ TEST_F(AuditLogTest, AProofCarriesAllThatAStrangerNeeds) {
 }
 
 TEST_F(AuditLogTest, ManyLeavesStayQuick) {
-  // PostgreSQL takes 1.6 s for 2,000 in one transaction and more than a minute for ten times as many.
+  // PostgreSQL takes 1.6 s for 2,000 in one transaction and more than a minute for ten times as
+  // many.
   const uint64_t leaves = std::getenv("PENSTOCK_TEST_RECORDS") ? 2000 : 20'000;
   ASSERT_TRUE(records_->Transaction([&]() -> Status {
     for (uint64_t i = 0; i < leaves; ++i)
