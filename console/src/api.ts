@@ -140,7 +140,11 @@ export interface Quarantined {
 export interface Ledger {
   produced: number;
   stored: number;
+  forwarded: number;
+  evicted: number;
   quarantined: number;
+  duplicates: number;
+  refused: number;
   pending: number;
   gap: number;
 }

@@ -159,18 +159,29 @@ function Devices() {
   return <ListTable list={list} columns={DEVICE_COLUMNS} rowKey={(d) => d.name} empty="No device" hint="Devices appear when a Thing Description names one, or when one connects by MQTT." />;
 }
 
+const LEDGER = [
+  ['produced', 'produced'],
+  ['stored', 'stored'],
+  ['forwarded', 'forwarded to the hub'],
+  ['evicted', 'evicted by retention'],
+  ['quarantined', 'in quarantine'],
+  ['duplicates', 'came again'],
+  ['refused', 'refused'],
+  ['pending', 'on its way'],
+] as const;
+
 function LedgerView() {
   const { data, problem, loading, reload } = useResource('ledger', () => api.ledger(), 3000);
   if (!data) return loading ? <Loading lines={5} /> : <ProblemNote problem={problem} retry={reload} />;
   return (
     <div className="panel narrow">
       <h2>Every sample is somewhere</h2>
-      <p className="soft">Produced = stored + in quarantine + on its way. What is missing is the gap, and it has to be 0.</p>
+      <p className="soft">Produced is the sum of all below it. What is missing is the gap, and it has to be 0.</p>
       <table className="ledger">
         <tbody>
-          {(['produced', 'stored', 'quarantined', 'pending'] as const).map((key) => (
+          {LEDGER.map(([key, name]) => (
             <tr key={key}>
-              <th scope="row">{key === 'quarantined' ? 'in quarantine' : key === 'pending' ? 'on its way' : key}</th>
+              <th scope="row">{name}</th>
               <td className="num">{formatCount(data[key])}</td>
             </tr>
           ))}
