@@ -24,7 +24,8 @@ void LiveUpdates::SendValues(uint64_t& revision) {
   Json values = Json::object();
   for (const auto& live : changed) {
     const things::Point* point = snapshot->FindPoint(live.point);
-    if (point == nullptr) continue;
+    // Every console hears the same: a personal value goes to none of them.
+    if (point == nullptr || (services_.withholds && services_.withholds({}, *point))) continue;
     values[point->path()] = {api::ValueJson(services_, point->type, live.value),
                              telemetry::QualityName(live.quality), ToMicros(live.time) / 1000};
   }

@@ -423,6 +423,9 @@ void Node::Parts::MakeServices() {
   services->may_read = [this](const trust::Principal& who, const things::Point& point) {
     return products->services().products.MayReadPoint(who, point);
   };
+  services->withholds = [this](const trust::Principal& who, const things::Point& point) {
+    return products->services().products.Withholds(who, point);
+  };
   app = std::make_unique<api::App>(router, *users, !settings.tls_off,
                                    edge_hub->services().certificates);
   api::AddSessionRoutes(router, *services, *app);

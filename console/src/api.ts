@@ -75,6 +75,7 @@ export interface Point {
   maximum: number | null;
   value: Scalar;
   quality: string | null; // Null until the first sample.
+  withheld?: boolean; // Its values are personal and not for us.
   time: Time | null;
   normal_low: number | null;
   normal_high: number | null;

@@ -108,17 +108,32 @@ Result<ReadPermission> Products::MayRead(const trust::Principal& who,
   return error;
 }
 
+namespace {
+
+const DataProduct* ProductOf(const std::vector<DataProduct>& list, const things::Point& point) {
+  const auto product = std::ranges::find(list, point.product, &DataProduct::name);
+  return product == list.end() ? nullptr : &*product;
+}
+
+}  // namespace
+
+bool Products::Withholds(const trust::Principal& who, const things::Point& point) const {
+  const auto list = List();
+  const DataProduct* product = ProductOf(*list, point);
+  const ProductField* field = product == nullptr ? nullptr : product->FieldOf(point.path());
+  if (field == nullptr || !IsPersonal(*field) ||
+      RuleOf(*field).action == trust::PrivacyAction::kKeep)
+    return false;
+  const auto permission = MayRead(who, *product);
+  return !permission || !permission->personal;
+}
+
 Status Products::MayReadPoint(const trust::Principal& who, const things::Point& point) const {
   const auto list = List();
-  const auto product = std::find_if(list->begin(), list->end(), [&](const DataProduct& known) {
-    return known.name == point.product;
-  });
-  if (product == list->end()) return {};
-  ASSIGN_OR_RETURN(const ReadPermission permission, MayRead(who, *product));
-  const ProductField* field = product->FieldOf(point.path());
-  if (permission.personal || field == nullptr || !IsPersonal(*field) ||
-      RuleOf(*field).action == trust::PrivacyAction::kKeep)
-    return {};
+  const DataProduct* product = ProductOf(*list, point);
+  if (product == nullptr) return {};
+  TRY(MayRead(who, *product));
+  if (!Withholds(who, point)) return {};
   auto error = PermissionDenied("the values of {} are personal", point.path());
   error.error().Fix(
       fmt::format("ask for them: POST /api/v1/products/{}/access-requests {{\"purpose\": \"...\", "

@@ -66,6 +66,8 @@ class Products {
                                  const things::DataProduct& product) const;
   // The same of one point: also refused when its values are personal and not for this reader.
   Status MayReadPoint(const trust::Principal& who, const things::Point& point) const;
+  // Whether the point's values are personal and not for this reader, its present one included.
+  bool Withholds(const trust::Principal& who, const things::Point& point) const;
 
   // At most a second old.
   Result<std::shared_ptr<const ProductFiles>> Files(const std::string& name);

@@ -26,11 +26,13 @@ void AddHubRoutes(Router& router, const Services& services, const HubServices& h
 
 // An alarm as served: with the asset's title and the model's track record.
 Json AlarmJson(const Services& services, const decisions::Alarm& alarm);
-// A point with its present value, as /points lists it.
 // A value as its point means it: a text, a whole number, a number; null when it is none (not finite,
 // a text that the node does not have).
 Json ValueJson(const Services& services, things::ValueType type, double value);
-Json PointJson(const Services& services, const things::Point& point, bool with_spark);
+// A point with its present value, as /points lists it. Where its values are personal and not for
+// `who`, it has none and says `withheld`.
+Json PointJson(const Services& services, const trust::Principal& who, const things::Point& point,
+               bool with_spark);
 Json OverviewJson(const Services& services);
 // Chain of a trace: steps and the audit proof of its last leaf.
 Result<Json> ExplainJson(const Services& services, const decisions::Alarm& alarm);

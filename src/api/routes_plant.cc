@@ -67,7 +67,8 @@ Result<Response> ListAssets(const Services& services) {
   return ListResponse(std::move(items));
 }
 
-Result<Response> OneThing(const Services& services, const std::string& name) {
+Result<Response> OneThing(const Services& services, const Request& request) {
+  const std::string name = request.At("name");
   const auto snapshot = services.directory.snapshot();
   const things::Thing* thing = snapshot->FindThing(name);
   if (thing == nullptr) return NotFound("thing unknown: {}", name.substr(0, 100));
@@ -75,7 +76,7 @@ Result<Response> OneThing(const Services& services, const std::string& name) {
   body["document"] = thing->document.Parse();
   body["point_list"] = Json::array();
   for (const auto& property : thing->properties)
-    body["point_list"].push_back(PointJson(services, property.point, false));
+    body["point_list"].push_back(PointJson(services, request.principal, property.point, false));
   return JsonResponse(body);
 }
 
@@ -94,7 +95,7 @@ void AddPlantRoutes(Router& router, const Services& s) {
                 return ListResponse(std::move(items));
               }});
   router.Add({"GET", "/api/v1/things/{name}", Role::kViewer, "One thing with its Thing Description",
-              [&s](const Request& r) { return OneThing(s, r.At("name")); }});
+              [&s](const Request& r) { return OneThing(s, r); }});
 }
 
 }  // namespace penstock::api

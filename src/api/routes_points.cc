@@ -48,7 +48,8 @@ Json ValueJson(const Services& services, things::ValueType type, double value) {
   return NumberOrNull(value);
 }
 
-Json PointJson(const Services& services, const things::Point& point, bool with_spark) {
+Json PointJson(const Services& services, const trust::Principal& who, const things::Point& point,
+               bool with_spark) {
   Json body = {
       {"id", point.id.value},
       {"path", point.path()},
@@ -68,7 +69,9 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
       {"time", nullptr},
       {"normal_low", nullptr},
       {"normal_high", nullptr}};
-  if (const auto live = services.live.Get(point.id)) {
+  const bool withheld = services.withholds && services.withholds(who, point);
+  if (withheld) body["withheld"] = true;
+  if (const auto live = services.live.Get(point.id); live && !withheld) {
     body["value"] = ValueJson(services, point.type, live->value);
     body["quality"] = telemetry::QualityName(live->quality);
     body["time"] = FormatTime(live->time);
@@ -82,7 +85,7 @@ Json PointJson(const Services& services, const things::Point& point, bool with_s
     for (const auto& [value, word] : point.words)
       body["words"].push_back({static_cast<int64_t>(value), word});
   }
-  if (with_spark && point.type != things::ValueType::kString)
+  if (with_spark && !withheld && point.type != things::ValueType::kString)
     body["spark"] = SparkJson(services, point.id, services.clock.Now());
   return body;
 }
@@ -115,7 +118,7 @@ Result<Response> ListPoints(const Services& services, const Request& request) {
       next = std::to_string(items.back()["id"].get<uint32_t>());
       break;
     }
-    items.push_back(PointJson(services, property->point, spark));
+    items.push_back(PointJson(services, request.principal, property->point, spark));
   }
   return ListResponse(std::move(items), next);
 }

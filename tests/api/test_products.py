@@ -144,6 +144,25 @@ def test_personal_values_need_a_grant_that_says_so(node):
     ask(node, f"/api/v1/access-requests/{asked['id']}/deny", "POST", body={})
 
 
+def test_a_present_value_is_personal_too(node):
+    def values(token):
+        listed = json.loads(ask(node, "/api/v1/points?thing=gate-1&spark=1", token=token).bytes)["items"]
+        of_thing = json.loads(ask(node, "/api/v1/things/gate-1", token=token).bytes)["point_list"]
+        return [{point["property"]: (point["value"], point.get("withheld", False)) for point in points}
+                for points in (listed, of_thing)]
+
+    assert values(node.other) == 2 * [{"count": (99, False), "person": (None, True)}]
+    assert values(node.token) == 2 * [{"count": (99, False), "person": (4001, False)}]
+    connection = node.connect(20)
+    connection.request("GET", "/api/v1/live?types=values", headers={"Authorization": f"Bearer {node.token}"})
+    live, said = connection.getresponse(), ""
+    assert node.write(f"gate-1 count=100,person=4002 {now_us()}").status == 204
+    while "gate-1/count" not in said:
+        said = live.readline().decode()
+    assert "gate-1/person" not in said  # Every listener hears the same.
+    connection.close()
+
+
 # Files.
 def test_files_and_the_tail_together_have_every_row_once(node):
     import pyarrow.parquet as parquet

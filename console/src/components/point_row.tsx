@@ -28,7 +28,7 @@ export function useReading(point: Point): Reading {
 
 export function ReadingText({ point, reading }: { point: Point; reading: Reading }) {
   const never = reading.quality === null;
-  if (never) return <span className="quality">no value yet</span>;
+  if (never) return <span className="quality">{point.withheld ? 'personal' : 'no value yet'}</span>;
   if (!isGood(reading.quality)) {
     const word = reading.quality?.startsWith('Uncertain') ? 'uncertain' : 'bad quality';
     return <span className="quality">{word}</span>;
