@@ -41,13 +41,13 @@ std::string ContractText(const Json& item) {
 }
 
 void PrintList(const Json& items) {
-  fmt::print("{:<18} {:<14} {:<14} {:<16} {:<9} {:>12} {:>8}  {}\n", "name", "domain", "owner",
-             "contract", "access", "rows", "points", "newest");
+  fmt::print("{:<18} {:<14} {:<14} {:<9} {:>12} {:>8}  {:<12} {}\n", "name", "domain", "owner",
+             "access", "rows", "points", "newest", "contracts");
   for (const Json& item : items)
-    fmt::print("{:<18} {:<14} {:<14} {:<16} {:<9} {:>12} {:>8}  {}\n", OrDash(item, "name"),
-               OrDash(item, "domain"), OrDash(item, "owner"), ContractText(item),
-               OrDash(item, "access"), item.value("rows", 0LL), item.value("points", 0),
-               AgeText(item.value("freshness_s", Json())));
+    fmt::print("{:<18} {:<14} {:<14} {:<9} {:>12} {:>8}  {:<12} {}\n", OrDash(item, "name"),
+               OrDash(item, "domain"), OrDash(item, "owner"), OrDash(item, "access"),
+               item.value("rows", 0LL), item.value("points", 0),
+               AgeText(item.value("freshness_s", Json())), ContractText(item));
 }
 
 void PrintProduct(const Json& product) {
