@@ -18,7 +18,7 @@ import time
 
 import growth
 import report
-from servers import ROOT, InfluxDb, Mosquitto, Nats, NotAvailable, Penstock, VictoriaMetrics
+from servers import ROOT, InfluxDb, Mosquitto, Nats, NotAvailable, Penstock, PenstockWithContracts, VictoriaMetrics
 
 LOAD = os.environ.get("PENSTOCK_FABRIC_LOAD") or str(ROOT / "build/dev/fabric_load")
 VALUES, SPACING_S = 10, 10
@@ -165,9 +165,9 @@ def runs(title, count, measure):
 def measure_all(arguments, plan, work):
     """Round by round would be fairer to slow drifts of the machine, but each product's run is short; stated in docs/bench.md."""
     count = arguments.runs or (1 if arguments.quick else 5)
-    stores = {"penstock": lambda f: Penstock(f, plan.hosts), "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb}
+    stores = {"penstock": lambda f: Penstock(f, plan.hosts), "contracts": lambda f: PenstockWithContracts(f, plan.hosts), "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb}
     brokers = {"penstock": lambda f: Penstock(f, 100, values=1, mqtt=True), "mosquitto": Mosquitto, "nats": Nats}
-    kinds = {"penstock": Penstock, "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb, "mosquitto": Mosquitto, "nats": Nats}
+    kinds = {"penstock": Penstock, "contracts": PenstockWithContracts, "victoriametrics": VictoriaMetrics, "influxdb": InfluxDb, "mosquitto": Mosquitto, "nats": Nats}
     found = {}
     for name, kind in kinds.items():
         if arguments.only and name not in arguments.only.split(","):
@@ -192,7 +192,7 @@ def main():
     parser.add_argument("--runs", type=int, default=0, help="instead of 5")
     parser.add_argument("--hosts", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="penstock,victoriametrics,influxdb,mosquitto,nats")
+    parser.add_argument("--only", default="", help="penstock,contracts,victoriametrics,influxdb,mosquitto,nats")
     parser.add_argument("--no-messages", action="store_true", help="without MQTT and NATS")
     parser.add_argument("--growth", action="store_true", help="cost by points and by history, as two plots; nothing else")
     parser.add_argument("--out", default=str(ROOT / "build/bench"), help="where results and plots go")

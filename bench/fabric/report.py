@@ -51,6 +51,8 @@ def table(found, about):
         brokers = {name: result for name, result in found.items() if "messages" in result}
         lines += [""] + rows("messages published", ["M/CPU-s"] * 3, MESSAGES, brokers, "messages")
     lines += ["", f"Medians, server CPU-seconds (user + system); {about['text']}."]
+    if cost := contract_cost_percent(found):
+        lines.append(f"Contracts cost {cost['ack']:.1f} % of the CPU to the acknowledgement, {cost['files']:.1f} % to files.")
     for result in found.values():
         for which in ("one_point", "hosts_mean"):
             if why := at(result, "store", "live", which, "not_available"):
@@ -60,11 +62,21 @@ def table(found, about):
     return "\n".join(lines)
 
 
+def contract_cost_percent(found):
+    """CPU a sample with every point under a contract against none: {"ack", "files"}; None without both."""
+    costs = {}
+    for key, name in (("ack", "ack"), ("stored", "files")):
+        bare, checked = at(found, "penstock", "store", key), at(found, "contracts", "store", key)
+        costs[name] = None if bare is None or checked is None else 100 * (bare / checked - 1)
+    return costs if None not in costs.values() else None
+
+
 def line(found, about, plan):
     own = found.get("penstock", {})
-    peers = {name: {key: value for key, value in result.items() if key != "title"} for name, result in found.items() if name != "penstock"}
+    peers = {name: {key: value for key, value in result.items() if key != "title"} for name, result in found.items()
+             if name not in ("penstock", "contracts")}
     return {"ack_samples_per_cpu_s": at(own, "store", "ack"), "parquet_samples_per_cpu_s": at(own, "store", "stored"),
             "bytes_per_sample": at(own, "store", "bytes_per_sample"), "one_point_ms": at(own, "store", "live", "one_point", "ms"),
             "hosts_mean_ms": at(own, "store", "live", "hosts_mean", "ms"), "ack_cold_samples_per_cpu_s": at(own, "store", "cold_ack"),
-            "rss_mb": at(own, "store", "rss_mb", "peak"), "start_s": at(own, "store", "start_s"), "peers": peers, "penstock": own,
+            "contract_cost_percent": contract_cost_percent(found), "rss_mb": at(own, "store", "rss_mb", "peak"), "start_s": at(own, "store", "start_s"), "peers": peers, "penstock": own,
             "machine": about, "hosts": plan.hosts, "steps": plan.steps, "seed": plan.seed}

@@ -220,6 +220,27 @@ class Penstock(Server):
         return bytes_below(products, (".parquet",))
 
 
+def contract(values=10):
+    """The data contract of a host: every field with its range, required, fresh within ten minutes."""
+    fields = [{"name": name, "logicalType": "number", "logicalTypeOptions": {"minimum": 0, "maximum": 100}, "required": True,
+               "customProperties": [{"property": "unit", "value": "%"}]} for name in map(field_name, range(values))]
+    return {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "host", "name": "Host", "version": "1.0.0", "status": "active",
+            "schema": [{"name": "host", "logicalType": "object", "properties": fields}],
+            "slaProperties": [{"property": "freshness", "value": 10, "unit": "min"}]}
+
+
+class PenstockWithContracts(Penstock):
+    """The same node and load, every point under a contract: what the checks cost from the request to the files."""
+    name, title = "contracts", "Penstock, all under contract"
+
+    def __init__(self, folder, hosts):
+        super().__init__(folder, hosts)
+        (self.site / "contracts").mkdir(exist_ok=True)
+        (self.site / "contracts/host.odcs.yaml").write_text(json.dumps(contract()))  # JSON is YAML.
+        for file in (self.site / "things").iterdir():
+            file.write_text(json.dumps({**json.loads(file.read_text()), "ps:contract": "host@1.0.0"}))
+
+
 class VictoriaMetrics(Server):
     name, title = "victoriametrics", "VictoriaMetrics"
     program = ROOT / "third_party/bin/victoria-metrics"
