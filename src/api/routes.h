@@ -26,8 +26,8 @@ void AddHubRoutes(Router& router, const Services& services, const HubServices& h
 
 // An alarm as served: with the asset's title and the model's track record.
 Json AlarmJson(const Services& services, const decisions::Alarm& alarm);
-// A value as its point means it: a text, a whole number, a number; null when it is none (not finite,
-// a text that the node does not have).
+// A value as its point means it: a text, a whole number, a number; null when it is none (not
+// finite, a text that the node does not have).
 Json ValueJson(const Services& services, things::ValueType type, double value);
 // A point with its present value, as /points lists it. Where its values are personal and not for
 // `who`, it has none and says `withheld`.

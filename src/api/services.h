@@ -59,7 +59,8 @@ struct Services {
   // Whether somebody may read the point's history: the access of its data product, and whether its
   // values are personal. Unset: everybody who is logged in.
   std::function<Status(const trust::Principal&, const things::Point&)> may_read = {};
-  // Whether its values are personal and not for this reader, its present one included. Unset: never.
+  // Whether its values are personal and not for this reader, its present one included. Unset:
+  // never.
   std::function<bool(const trust::Principal&, const things::Point&)> withholds = {};
 };
 

@@ -58,11 +58,11 @@ TEST(SiteTest, OpensToTheWorldWithTls) {
 }
 
 TEST(SiteTest, SaysHowLongTheLogAndTheCopiesHereStay) {
-  const Settings settings =
-      Read("hub: https://hub.acme.example:8443\nretain: {log: 7d}\n"
-           "uplink: {keep: {low: 1d, high: 90d}}\n"
-           "blobs: {to: \"file:/srv/copy\", keep-local: 30d, cache_mib: 64}\n")
-          .value();
+  const Settings settings = Read(
+                                "hub: https://hub.acme.example:8443\nretain: {log: 7d}\n"
+                                "uplink: {keep: {low: 1d, high: 90d}}\n"
+                                "blobs: {to: \"file:/srv/copy\", keep-local: 30d, cache_mib: 64}\n")
+                                .value();
   EXPECT_EQ(settings.retain_log, std::chrono::days(7));
   EXPECT_EQ(settings.uplink.keep_low, std::chrono::days(1));
   EXPECT_EQ(settings.uplink.keep_normal, Duration(0));

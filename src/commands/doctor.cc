@@ -125,7 +125,10 @@ void CheckAudit(const NodeAddress& node, Findings& findings) {
   const auto size = root->value("size", uint64_t{0});
   if (size == 0) return findings.Add(true, "audit", "empty");
   const auto proof = Ask(node, "GET", fmt::format("/api/v1/audit/{}/proof", size - 1));
-  const bool ok = proof && proof->value("proof_ok", false);
+  if (!proof)
+    return findings.Add(false, "audit", "the newest leaf cannot be read: " + proof.error().message,
+                        proof.error().fix);
+  const bool ok = proof->value("proof_ok", false);
   findings.Add(ok, "audit",
                fmt::format("{} leaves, root {}, newest leaf's proof {}", size,
                            root->value("root", "").substr(0, 16), ok ? "ok" : "BROKEN"),

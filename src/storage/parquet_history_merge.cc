@@ -235,8 +235,8 @@ class ParquetHistory::MergedRows final : public RowSource {
 
   const std::stop_token stop_;
   std::vector<std::unique_ptr<RowCursor>> cursors_;
-  std::vector<RowCursor*> active_;  // Those that have rows of point_.
-  RowCursor* last_ = nullptr;       // Whose rows were given out.
+  std::vector<RowCursor*> active_;                 // Those that have rows of point_.
+  RowCursor* last_ = nullptr;                      // Whose rows were given out.
   std::vector<std::shared_ptr<const void>> kept_;  // Files that were brought here for this.
   std::string point_;
   uint64_t repeated_ = 0;
@@ -254,8 +254,7 @@ ParquetHistory::MergeTask ParquetHistory::FindTask(const Catalog& catalog) const
   if (auto overlapping = FindOverlap(catalog); !overlapping.empty())
     return {std::move(overlapping), true};
   for (const StoredFilePointer& file : catalog.files)
-    if (file->info.level > 0 && !file->info.by_hour && !file->info.archived)
-      return {{file}, false};
+    if (file->info.level > 0 && !file->info.by_hour && !file->info.archived) return {{file}, false};
   std::vector<StoredFilePointer> files = FindMerge(catalog, options_.merge_files);
   const auto rolled = [](const auto& file) { return file->info.by_hour; };
   if (std::any_of(files.begin(), files.end(), rolled) &&

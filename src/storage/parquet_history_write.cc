@@ -122,8 +122,8 @@ Status ParquetHistory::WriteFile(RowSource& rows, HistoryFile& file, HistoryRoll
   file.first_sequence = UINT64_MAX;
   file.last_sequence = 0;
   // What is merged stays; what is fresh is asked for most, and soon merged.
-  ASSIGN_OR_RETURN(const auto writer, ParquetWriter::Create(raw.temporary(), kRowColumns,
-                                                            {.dense = file.level > 0}));
+  ASSIGN_OR_RETURN(const auto writer,
+                   ParquetWriter::Create(raw.temporary(), kRowColumns, {.dense = file.level > 0}));
   std::string text_path;  // The point whose rows come, and how its texts are found.
   TextOf text_of;
   while (true) {

@@ -359,7 +359,8 @@ Result<std::unique_ptr<StreamReader>> NatsStream::Read(uint32_t partition) {
   config.MaxAckPending = 4096;
   jsConsumerInfo* info = nullptr;
   jsErrCode code{};
-  // Made anew: what an earlier reader had fetched and was not done with comes at once, in its order.
+  // Made anew: what an earlier reader had fetched and was not done with comes at once, in its
+  // order.
   (void)js_DeleteConsumer(context_.get(), options_.name.c_str(), name.c_str(), nullptr, nullptr);
   natsStatus status =
       js_AddConsumer(&info, context_.get(), options_.name.c_str(), &config, nullptr, &code);

@@ -80,7 +80,7 @@ struct Property {
   Point point;
   std::vector<Form> forms;  // The first readable/observable one is used.
   std::string column;  // Name in replayed CSV files ("ps:column"); "" = the property's own name.
-  std::string description;  // For people, a sentence or two.
+  std::string description;                       // For people, a sentence or two.
   std::optional<storage::LogPriority> priority;  // "ps:priority"; absent: by the point's type.
   const Form* source() const;  // That first readable form; nullptr when nothing is read.
 };

@@ -192,8 +192,8 @@ TEST(AllocationTest, AnMqttMessageAllocatesNothing) {
     for (int t = 0; t < kTopics; ++t) {
       std::string payload = fmt::format(R"({{"ts": {}, "values": {{)", 1'800'000'000'000 + round);
       for (int f = 0; f < kPerMessage; ++f)
-        payload +=
-            fmt::format(R"({}"measurement_{}": {:.3f})", f == 0 ? "" : ", ", f, 100 + round + 0.5 * f);
+        payload += fmt::format(R"({}"measurement_{}": {:.3f})", f == 0 ? "" : ", ", f,
+                               100 + round + 0.5 * f);
       payload += "}}";
       const std::string topic = fmt::format("plant/line-{}/machine-{}/telemetry", t / 10, t);
       std::string packet;
