@@ -7,6 +7,7 @@ import { useAction } from '../hooks';
 import { edgeTotals } from '../lib/edges';
 import { formatBytes, formatCount } from '../lib/format';
 import { useMay } from '../session';
+import { NameField } from './name_field';
 import { Empty, Loading, ProblemNote } from './problem';
 import { SureButton } from './sure_button';
 import { ListTable, type Column } from './table';
@@ -51,10 +52,7 @@ function Invite() {
   return (
     <form className="panel" onSubmit={submit}>
       <h2>Invite an edge</h2>
-      <label className="field">
-        <span>Its name</span>
-        <input name="name" required autoComplete="off" autoCapitalize="none" pattern="[a-z0-9][a-z0-9\-]*" value={name} onChange={(event) => setName(event.target.value)} />
-      </label>
+      <NameField label="Its name" pattern="[a-z0-9][a-z0-9\-]*" value={name} onChange={setName} />
       <ProblemNote problem={invite.problem} />
       {made && (
         <div className="made" role="status">

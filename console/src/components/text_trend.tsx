@@ -3,44 +3,35 @@ import { useState } from 'react';
 import { api, type TextTrendRow } from '../api';
 import { useResource } from '../data/cache';
 import { usePlantNow } from '../hooks';
-import { formatDuration } from '../lib/format';
+import { formatCount, formatDuration } from '../lib/format';
 import { textLine, textOrder, textSpans, type TextSpan } from '../lib/texts';
 import { clockText, isoTime } from '../lib/time';
+import { spanOf, type RangeId } from '../lib/trend';
 import { plantTime } from '../live/state';
 import { live } from '../live/store';
 import { Empty, Loading, ProblemNote } from './problem';
+import { RangePicker } from './range_picker';
 
-const RANGES = [
-  { id: '1h', label: '1 h', ms: 3_600_000 },
-  { id: '8h', label: '8 h', ms: 28_800_000 },
-  { id: '24h', label: '24 h', ms: 86_400_000 },
-  { id: '7d', label: '7 d', ms: 604_800_000 },
-] as const;
 const WIDTH = 1000;
 const ROWS = 50;
 const SHADES = 6;
 
 export function TextTrend({ path, title }: { path: string; title: string }) {
-  const [range, setRange] = useState<(typeof RANGES)[number]>(RANGES[1]);
+  const [range, setRange] = useState<RangeId>('8h');
   const read = async () => {
     const now = plantTime(live.get(), Date.now());
-    const answer = await api.trend(path, { from: isoTime(now - range.ms), to: isoTime(now), width: WIDTH });
-    return { from: now - range.ms, to: now, spans: textSpans(answer.points as unknown as TextTrendRow[], now) };
+    const from = now - spanOf(range);
+    const answer = await api.trend(path, { from: isoTime(from), to: isoTime(now), width: WIDTH });
+    return { from, to: now, spans: textSpans(answer.points as unknown as TextTrendRow[], now) };
   };
-  const { data, problem, reload } = useResource(`texts/${path}/${range.id}`, read, 5_000);
+  const { data, problem, reload } = useResource(`texts/${path}/${range}`, read, 5_000);
   const now = usePlantNow();
   return (
     <section className="panel trend" aria-label={`Texts of ${title}`} data-trend={path}>
       <div className="head">
         <h3>{title}</h3>
         <div className="tools">
-          <div className="segmented" role="group" aria-label="Range">
-            {RANGES.map((one) => (
-              <button key={one.id} type="button" aria-pressed={one === range} onClick={() => setRange(one)}>
-                {one.label}
-              </button>
-            ))}
-          </div>
+          <RangePicker chosen={range} onChoose={setRange} />
         </div>
       </div>
       {!data && (problem ? <ProblemNote problem={problem} retry={reload} /> : <Loading lines={3} />)}
@@ -63,7 +54,7 @@ function Strip({ spans, from, to, now }: { spans: readonly TextSpan[]; from: num
     <svg className="states" viewBox={`0 0 ${WIDTH} 22`} preserveAspectRatio="none" role="img" aria-label={`${spans.length} stretches, now ${textLine(last?.text ?? null)}`}>
       {spans.map((span, index) => (
         <rect key={`${span.from}-${index}`} x={x(span.from)} width={Math.max(1, x(span.to) - x(span.from))} y="1" height="20" className={span.text === null ? 'span unknown' : `span said-${(order.get(span.text) ?? 0) % SHADES}`}>
-          <title>{`${textLine(span.text)}, ${clockText(span.from, now)} to ${clockText(span.to, now)}`}</title>
+          <title>{`${textLine(span.text)}, ${clockText(span.from, now)} to ${clockText(span.to, now)}, ${formatCount(span.samples)} samples`}</title>
         </rect>
       ))}
     </svg>

@@ -6,11 +6,12 @@ import { withUnit, formatNumber, unitText } from '../lib/format';
 import type { Mark } from '../lib/marks';
 import { isCounter, isGood, rateUnit } from '../lib/points';
 import { clockText, isoTime, periodText } from '../lib/time';
-import { appendLive, decimate, RANGES, toRate, toSeries, valueRange, type RangeId } from '../lib/trend';
+import { appendLive, decimate, spanOf, toRate, toSeries, valueRange, type RangeId } from '../lib/trend';
 import { plantTime } from '../live/state';
 import { live, useConnection, useLiveValue } from '../live/store';
 import { useIsDark } from '../theme';
 import { Empty, ProblemNote } from './problem';
+import { RangePicker } from './range_picker';
 import { TrendChart, type ChartInput } from './trend_chart';
 
 type View = { kind: 'live'; range: RangeId } | { kind: 'fixed'; from: number; to: number };
@@ -25,7 +26,6 @@ interface Props {
   rateBand?: { low: number; high: number } | null; // Normal band of a counter's rate.
 }
 
-const spanOf = (range: RangeId) => RANGES.find((r) => r.id === range)?.ms ?? RANGES[1].ms;
 const NO_MARKS: readonly Mark[] = [];
 
 function windowOf(view: View, now: number): { from: number; to: number } {
@@ -141,13 +141,7 @@ export function Trend({ path, title, waveform, marks = NO_MARKS, height = 190, s
       <div className="head">
         <h3>{name}</h3>
         <div className="tools">
-          <div className="segmented" role="group" aria-label="Range">
-            {RANGES.map((range) => (
-              <button key={range.id} type="button" aria-pressed={view.kind === 'live' && view.range === range.id} onClick={() => setView({ kind: 'live', range: range.id })}>
-                {range.label}
-              </button>
-            ))}
-          </div>
+          <RangePicker chosen={view.kind === 'live' ? view.range : null} onChoose={(range) => setView({ kind: 'live', range })} />
           <button type="button" className="tool pan" onClick={() => pan(-0.5)} aria-label="Earlier">
             ‹
           </button>

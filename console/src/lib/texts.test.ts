@@ -8,7 +8,7 @@ describe('stretches of text', () => {
   it('join buckets that say the same, and end where another begins', () => {
     const spans = textSpans([row(0, 'on', 'on'), row(10, 'on', 'on', 3), row(20, 'off', 'off'), row(30, 'off', 'on', 2)], 100);
     expect(spans.map((s) => [s.from, s.to, s.text])).toEqual([[0, 20, 'on'], [20, 30, 'off'], [30, 100, 'on']]);
-    expect(spans[0]?.changes).toBe(4);
+    expect(spans[0]?.samples).toBe(4);
   });
   it('show where nothing good was said', () => {
     const spans = textSpans([row(0, 'on', 'on'), row(10, null, null, 2, 2), row(20, 'on', 'on')], 30);

@@ -5,7 +5,7 @@ export interface TextSpan {
   from: number;
   to: number;
   text: string | null; // Null: nothing good was said.
-  changes: number; // Samples in it, so that a bucket with many changes is not mistaken for one state.
+  samples: number; // So that a bucket in which much was said is not mistaken for one state.
 }
 
 // A row tells the first and the last text of its bucket; what was said between is counted alone. The last stretch
@@ -15,11 +15,11 @@ export function textSpans(rows: readonly TextTrendRow[], end: number): TextSpan[
   const say = (from: number, text: string | null, samples: number) => {
     const last = spans.at(-1);
     if (last && last.text === text) {
-      last.changes += samples;
+      last.samples += samples;
       return;
     }
     if (last) last.to = from;
-    spans.push({ from, to: end, text, changes: samples });
+    spans.push({ from, to: end, text, samples });
   };
   for (const [from, first, , , last, count, bad] of rows) {
     if (count > bad || first !== null) {

@@ -15,6 +15,7 @@ export const RANGES = [
   { id: '7d', label: '7 d', ms: 7 * 24 * HOUR },
 ] as const;
 export type RangeId = (typeof RANGES)[number]['id'];
+export const spanOf = (range: RangeId) => RANGES.find((r) => r.id === range)?.ms ?? RANGES[1].ms;
 
 // Never more rows than pixels: neighbours are merged when the chart has become narrower than what was asked for.
 export function decimate(rows: readonly TrendRow[], pixels: number): TrendRow[] {

@@ -3,6 +3,7 @@ import { useState, type FormEvent } from 'react';
 import { api, ROLES, type AuditEntry, type Role, type Token, type User } from '../api';
 import { AuditProofNote } from '../components/audit_proof';
 import { More } from '../components/more';
+import { NameField } from '../components/name_field';
 import { Empty, Loading, ProblemNote } from '../components/problem';
 import { Header } from '../components/shell';
 import { SureButton } from '../components/sure_button';
@@ -146,10 +147,7 @@ function Users() {
       </div>
       <form className="panel" onSubmit={submit}>
         <h2>New user</h2>
-        <label className="field">
-          <span>Name</span>
-          <input name="name" required autoComplete="off" autoCapitalize="none" value={name} onChange={(event) => setName(event.target.value)} />
-        </label>
+        <NameField label="Name" value={name} onChange={setName} />
         <label className="field">
           <span>First password</span>
           <input name="password" type="password" required autoComplete="new-password" value={password} onChange={(event) => setPassword(event.target.value)} />
@@ -194,10 +192,7 @@ function Tokens() {
       </div>
       <form className="panel" onSubmit={submit}>
         <h2>New token</h2>
-        <label className="field">
-          <span>What is it for</span>
-          <input name="name" required autoComplete="off" autoCapitalize="none" value={name} onChange={(event) => setName(event.target.value)} />
-        </label>
+        <NameField label="What is it for" value={name} onChange={setName} />
         <RoleSelect role={role} onChange={setRole} />
         <ProblemNote problem={add.problem} />
         {made && (
