@@ -79,16 +79,23 @@ def test_ingestion_is_told_once_an_interval_with_its_columns(tmp_path, nodes, si
     assert len(events(node, after=2, limit=2)) == 2
 
 
+def keep_the_standard(told):
+    """As far as the schema is there to ask."""
+    if not SPEC.exists():
+        return
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(json.loads(SPEC.read_text()), format_checker=jsonschema.FormatChecker())
+    for event in told:
+        assert [e.message for e in validator.iter_errors(event)] == [], event
+
+
 def test_the_events_keep_the_standard(tmp_path, nodes):
     if not SPEC.exists():
         pytest.skip("openlineage.schema.json is not beside the checkout")
-    jsonschema = pytest.importorskip("jsonschema")
-    validator = jsonschema.Draft202012Validator(json.loads(SPEC.read_text()), format_checker=jsonschema.FormatChecker())
     node = nodes(plant(tmp_path / "plant"))
     node.write(f"m,thing=pump-7 flow=1,level=2 {now_us()}")
     eventually(lambda: events(node), what="the first event")
-    for event in events(node):
-        assert [e.message for e in validator.iter_errors(event)] == [], event
+    keep_the_standard(events(node))
 
 
 def test_a_replay_is_told(tmp_path, nodes):
@@ -102,6 +109,35 @@ def test_a_replay_is_told(tmp_path, nodes):
     assert [e["eventType"] for e in replays] == ["START", "COMPLETE"]
     assert replays[0]["eventTime"].startswith("2026-01-01T00:00:00")
     assert [d["name"] for d in replays[1]["outputs"]] == ["product/line-1"]
+
+
+def test_what_is_copied_and_what_retention_deletes_is_told(tmp_path, nodes):
+    copy = tmp_path / "copy"
+    site = plant(tmp_path / "plant", f'lineage: {{interval: 1s}}\nretain: {{raw: 1d}}\nblobs: {{to: "file:{copy}", every: 1s}}\n')
+    node = nodes(site)
+    old = now_us() - 3 * 86_400_000_000
+    assert node.write("\n".join(f"m,thing=pump-7 flow={i} {old + i * 1_000_000}" for i in range(40))).status == 204
+    assert node.write(f"m,thing=pump-7 flow=1,level=2 {now_us()}").status == 204
+    assert node.stop() == 0  # Flushes the history.
+    node.start()  # Deletes what is too old, copies what is left.
+
+    def told(job):
+        return [e for e in events(node) if e["job"]["name"] == job and e["eventType"] == "COMPLETE"]
+
+    eventually(lambda: told("retention"), what="the deletion is told")
+    deleted = told("retention")[0]
+    assert [d["name"] for d in deleted["inputs"]] == ["product/line-1"] and deleted["outputs"] == []
+    raw = [d for d in deleted["run"]["facets"]["penstock_facts"]["deleted"] if d["level"] == "raw"]
+    assert [(d["product"], d["rows"]) for d in raw] == [("line-1", 40)]
+    assert len(node.samples("pump-7/flow")) == 1 and node.get("/api/v1/ledger")["evicted"] == 40
+
+    eventually(lambda: told("backup"), what="the copy is told")
+    copied = told("backup")[-1]
+    assert [d["name"] for d in copied["outputs"]] == ["archive/history"]
+    facts = copied["run"]["facets"]["penstock_facts"]
+    files = [path for path in copy.rglob("*.parquet")]
+    keep_the_standard(events(node))
+    assert facts["files"] > 0 and files and facts["bytes"] >= sum(path.stat().st_size for path in files)
 
 
 def test_a_wrong_address_is_refused_with_its_place(tmp_path):
