@@ -112,6 +112,14 @@ Status CheckTake(const Request& request, const Chosen& chosen) {
   return error;
 }
 
+// The counts stay: a figure without them says little.
+void LeaveOut(Json& items, const std::string& take) {
+  if (take.empty()) return;
+  for (const char* other : {"mean", "min", "max", "last"})
+    for (Json& item : items)
+      if (take != other) item.erase(other);
+}
+
 Result<Duration> StepOf(const Request& request, const TimeRange& range) {
   const std::string text = request.Query("every");
   if (text.empty()) return Duration(0);
@@ -142,6 +150,7 @@ Result<Response> Aggregate(const Services& services, const Request& request) {
   ASSIGN_OR_RETURN(const auto series,
                    services.history.Aggregate(paths, range.from, range.to, every));
   const auto answer = [&](Json items) {
+    LeaveOut(items, request.Query("take"));
     return JsonResponse({{"property", request.Query("property")},
                          {"points", paths.size()},
                          {"from", FormatTime(range.from)},

@@ -135,6 +135,7 @@ def test_an_aggregate_of_texts_counts_them(node):
     refused = node.ask("GET", "/api/v1/aggregate?property=state&take=mean")
     assert refused.status == 400 and "of texts there is a count and the last alone" in refused.text
     assert node.get("/api/v1/aggregate", property="on", take="mean")["items"][0]["mean"] == pytest.approx(0.6)
+    assert set(node.get("/api/v1/aggregate", property="on", take="max")["items"][0]) == {"from", "max", "samples", "bad", "points"}
 
 
 def test_what_cannot_be_kept_is_told_and_the_rest_stored(node):
