@@ -99,7 +99,11 @@ TailByPoint::TailByPoint(TailSnapshot tail) : tail_(std::move(tail)) {
   tail_.ForEach(
       [&](const TailBlock& block, size_t i) { highest = std::max(highest, block.point[i]); });
   begin_.assign(size_t{highest} + 2, 0);
-  tail_.ForEach([&](const TailBlock& block, size_t i) { ++begin_[block.point[i] + 1]; });
+  tail_.ForEach([&](const TailBlock& block, size_t i) {
+    ++begin_[block.point[i] + 1];
+    first_ = std::min(first_, block.time[i]);
+    last_ = std::max(last_, block.time[i]);
+  });
   std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
   order_.resize(tail_.rows);
   std::vector<uint32_t> next(begin_.begin(), begin_.end() - 1);

@@ -25,6 +25,8 @@ class HistoryTailTest : public ::testing::Test {
   void ExpectAll(const TailSnapshot& snapshot, size_t rows) {
     ASSERT_EQ(snapshot.rows, rows);
     const TailByPoint sorted(snapshot);
+    ASSERT_EQ(ToMicros(sorted.first_time()), 0);
+    ASSERT_EQ(ToMicros(sorted.last_time()), static_cast<int64_t>(rows) - 1);
     for (uint32_t point = 0; point < kPoints; ++point) {
       TailRows taken, collected;
       sorted.Take(point, taken);
