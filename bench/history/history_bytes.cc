@@ -5,12 +5,11 @@
 // column, and the CPU of writing (history alone) and of reading all values back.
 //
 //   history_bytes --data DIR --points 2000 --only "two decimals"
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -36,14 +35,7 @@ struct Shape {
   bool events = false;         // Times of their own, a sample now and then.
 };
 
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 template <typename T>
 void Must(const Result<T>& result) {

@@ -5,12 +5,12 @@
 //
 //   history_growth --points 1000,10000,100000,1000000 --days 1,10,100 --json
 //   growth.json
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -28,14 +28,7 @@ namespace fs = std::filesystem;
 constexpr auto kStep = std::chrono::seconds(10);
 const Time kStart = ParseTime("2026-01-05T00:00:00Z").value();
 
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 double RssMb() {
   std::ifstream statm("/proc/self/statm");

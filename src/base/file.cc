@@ -9,22 +9,10 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/descriptor.h"
+
 namespace penstock {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
   auto error = FromErrno(error_number, what);

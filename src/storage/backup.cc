@@ -17,8 +17,10 @@
 #include <set>
 
 #include "base/bytes.h"
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "base/version.h"
+#include "storage/disk.h"
 #include "storage/folder_lock.h"
 #include "storage/history.h"
 #include "storage/records.h"
@@ -35,27 +37,6 @@ constexpr size_t kPiece = 1 << 20;
 const std::set<std::string, std::less<>> kLeftOut = {"history", "log",       "records.db", "lock",
                                                      "epoch",   "node.json", "backups",    "tmp"};
 
-std::unexpected<Error> Failed(int error_number, std::string_view what, const std::string& path) {
-  auto error = FromErrno(error_number, what);
-  error.error().Where(path);
-  return error;
-}
-
-class Descriptor {
- public:
-  Descriptor(const std::string& path, int flags)
-      : fd_(open(path.c_str(), flags | O_CLOEXEC, 0640)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 // Bytes and CRC-32C of what was copied. kNotFound when the source is gone.
 struct Copied {
   uint64_t bytes = 0;
@@ -63,17 +44,17 @@ struct Copied {
 };
 
 Result<Copied> CopyBytes(const std::string& from, const std::string& to) {
-  const Descriptor in(from, O_RDONLY);
-  if (in.get() < 0) return Failed(errno, "cannot read", from);
+  const Descriptor in(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  if (in.get() < 0) return FileError(errno, "cannot read", from);
   TRY(MakeFolders(fs::path(to).parent_path().string()));
-  const Descriptor out(to, O_WRONLY | O_CREAT | O_TRUNC);
-  if (out.get() < 0) return Failed(errno, "cannot create", to);
+  const Descriptor out(open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  if (out.get() < 0) return FileError(errno, "cannot create", to);
   Copied copied;
   Bytes piece(kPiece);
   while (true) {
     const ssize_t got = read(in.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Failed(errno, "cannot read", from);
+    if (got < 0) return FileError(errno, "cannot read", from);
     if (got == 0) break;
     ByteView rest = ByteView(piece).first(static_cast<size_t>(got));
     copied.crc = Crc32c(rest, copied.crc);
@@ -81,23 +62,23 @@ Result<Copied> CopyBytes(const std::string& from, const std::string& to) {
     while (!rest.empty()) {
       const ssize_t put = write(out.get(), rest.data(), rest.size());
       if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) return Failed(put == 0 ? EIO : errno, "cannot write", to);
+      if (put <= 0) return FileError(put == 0 ? EIO : errno, "cannot write", to);
       rest = rest.subspan(static_cast<size_t>(put));
     }
   }
-  if (fsync(out.get()) != 0) return Failed(errno, "cannot sync", to);
+  if (fsync(out.get()) != 0) return FileError(errno, "cannot sync", to);
   return copied;
 }
 
 Result<Copied> Summed(const std::string& path) {
-  const Descriptor in(path, O_RDONLY);
-  if (in.get() < 0) return Failed(errno, "cannot read", path);
+  const Descriptor in(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (in.get() < 0) return FileError(errno, "cannot read", path);
   Copied sum;
   Bytes piece(kPiece);
   while (true) {
     const ssize_t got = read(in.get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Failed(errno, "cannot read", path);
+    if (got < 0) return FileError(errno, "cannot read", path);
     if (got == 0) return sum;
     const ByteView part = ByteView(piece).first(static_cast<size_t>(got));
     sum.crc = Crc32c(part, sum.crc);
@@ -129,7 +110,7 @@ Result<std::vector<std::string>> FilesBelow(const std::string& folder,
     if (it->is_regular_file(ignored))
       files.push_back(it->path().lexically_relative(folder).string());
   }
-  if (error && error.value() != ENOENT) return Failed(error.value(), "cannot list", folder);
+  if (error && error.value() != ENOENT) return FileError(error.value(), "cannot list", folder);
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -218,9 +199,9 @@ Result<Json> BackUp(const BackupSource& source, const std::string& folder, Time 
     }
     // One transaction's view, written as a new file.
     TRY(source.records->Run("VACUUM INTO '" + quoted + "'"));
-    const Descriptor file(folder + "/records.db", O_RDONLY);
+    const Descriptor file(open((folder + "/records.db").c_str(), O_RDONLY | O_CLOEXEC));
     if (file.get() < 0 || fsync(file.get()) != 0)
-      return Failed(errno, "cannot sync", folder + "/records.db");
+      return FileError(errno, "cannot sync", folder + "/records.db");
   }
   TRY(CopyRest(source, folder));
   ASSIGN_OR_RETURN(const auto paths, FilesBelow(folder, [](const fs::path&) { return false; }));

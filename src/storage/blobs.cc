@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "storage/blobs_digest.h"
 #include "storage/blobs_file.h"
+#include "storage/disk.h"
 #include "storage/s3_blobs.h"
 
 namespace penstock::storage {
@@ -64,10 +65,7 @@ class FolderBlobs final : public Blobs {
   Result<BlobInfo> Head(const std::string& key) override {
     TRY(Ready(key));
     struct stat about {};
-    if (stat(PathOf(key).c_str(), &about) != 0) {
-      auto error = FromErrno(errno, key);
-      return error;
-    }
+    if (stat(PathOf(key).c_str(), &about) != 0) return FromErrno(errno, key);
     if (!S_ISREG(about.st_mode)) return NotFound("no such blob: {}", key);
     return InfoOf(key, about);
   }
@@ -86,11 +84,7 @@ class FolderBlobs final : public Blobs {
           keys.push_back(std::move(key));
       }
     }
-    if (error) {
-      auto failed = FromErrno(error.value(), "cannot list");
-      failed.error().Where(folder_);
-      return failed;
-    }
+    if (error) return FileError(error.value(), "cannot list", folder_);
     std::ranges::sort(keys);
     BlobPage page;
     for (const std::string& key : keys) {

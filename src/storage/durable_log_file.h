@@ -83,6 +83,7 @@ class FileLog final : public DurableLog {
   void WriteAhead(const LogSegment& segment, uint64_t end);
   Status TrimTo(uint64_t bytes_max);
   Status MakeRoom(uint64_t bytes_max);
+  std::pair<LogSegmentPointer, uint64_t> ClosedSegment(size_t i, uint64_t limit) const;
   Status EvictTo(uint64_t bytes_max);
   Status GiveUpOld();
   void TellEvicted(const LogSegmentPointer& old, LogPriority priority, uint64_t end_index);

@@ -81,19 +81,20 @@ Status FileLog::MakeRoom(uint64_t bytes_max) {
   return bytes() > bytes_max ? EvictTo(bytes_max) : Status();
 }
 
+// The i-th one and where its records end; null when they do not end before `limit`.
+std::pair<LogSegmentPointer, uint64_t> FileLog::ClosedSegment(size_t i, uint64_t limit) const {
+  const std::lock_guard lock(mutex_);
+  if (i + 1 >= segments_.size() || segments_[i + 1]->first_index > limit) return {};
+  return {segments_[i], segments_[i + 1]->first_index};
+}
+
 // Takes records out of closed segments that all strict consumers have passed.
 Status FileLog::EvictTo(uint64_t bytes_max) {
   const uint64_t strict = SlowestCursor(true);
   for (const LogPriority priority : {LogPriority::kLow, LogPriority::kNormal, LogPriority::kHigh}) {
     for (size_t i = 0;; ++i) {
-      LogSegmentPointer segment;
-      uint64_t end_index = 0;
-      {
-        const std::lock_guard lock(mutex_);
-        if (i + 1 >= segments_.size() || segments_[i + 1]->first_index > strict) break;
-        segment = segments_[i];
-        end_index = segments_[i + 1]->first_index;
-      }
+      const auto [segment, end_index] = ClosedSegment(i, strict);
+      if (segment == nullptr) break;
       if ((segment->priorities & BitOf(priority)) == 0) continue;
       TRY(Thin(segment, priority, end_index));
       if (bytes() <= bytes_max) return {};
@@ -110,14 +111,8 @@ Status FileLog::GiveUpOld() {
     if (keep.count() <= 0) continue;
     const Time oldest = clock_.Now() - keep;
     for (size_t i = 0;; ++i) {
-      LogSegmentPointer segment;
-      uint64_t end_index = 0;
-      {
-        const std::lock_guard lock(mutex_);
-        if (i + 1 >= segments_.size() || segments_[i + 1]->first_index > strict) break;
-        segment = segments_[i];
-        end_index = segments_[i + 1]->first_index;
-      }
+      const auto [segment, end_index] = ClosedSegment(i, strict);
+      if (segment == nullptr) break;
       if (segment->written >= oldest) break;
       if (end_index <= slowest || (segment->priorities & BitOf(priority)) == 0) continue;
       TRY(Thin(segment, priority, end_index));

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "storage/disk.h"
 
 namespace penstock::storage {
 namespace {
@@ -69,11 +70,8 @@ Status ParquetHistory::LoadCatalog() {
     if (read_only_) return std::unexpected(parsed.error());
     LogError("{}; put aside as manifest.damaged, rebuilding from the files",
              parsed.error().ToString());
-    if (rename(path.c_str(), (path + ".damaged").c_str()) != 0) {
-      auto error = FromErrno(errno, "cannot put the damaged manifest aside");
-      error.error().Where(path);
-      return error;
-    }
+    if (rename(path.c_str(), (path + ".damaged").c_str()) != 0)
+      return FileError(errno, "cannot put the damaged manifest aside", path);
     return RebuildCatalog();
   }
   {
@@ -140,11 +138,8 @@ Status ParquetHistory::SavePoints(uint64_t sequence_end) {
     stored = points_.AllStored();
   }
   TRY(HistoryPoints::Save(stored, path + ".tmp"));
-  if (rename((path + ".tmp").c_str(), path.c_str()) != 0) {
-    auto error = FromErrno(errno, "cannot rename to");
-    error.error().Where(path);
-    return error;
-  }
+  if (rename((path + ".tmp").c_str(), path.c_str()) != 0)
+    return FileError(errno, "cannot rename to", path);
   TRY(SyncFolder(folder_));
   if (!points_file_.empty() && points_file_ != name) unlink((folder_ + "/" + points_file_).c_str());
   points_file_ = name;

@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "storage/disk.h"
 #include "storage/parquet_history.h"
 
 namespace penstock::storage {
@@ -424,11 +425,8 @@ Status ParquetHistory::CommitRollup(RollupWriter& writer, HistoryRollup& rollup,
   rollup.first_time = writer.first();
   rollup.last_time = writer.last();
   const std::string path = folder_ + "/" + rollup.RelativePath();
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    auto error = FromErrno(errno, "cannot rename to");
-    error.error().Where(path);
-    return error;
-  }
+  if (rename(temporary.c_str(), path.c_str()) != 0)
+    return FileError(errno, "cannot rename to", path);
   for (std::filesystem::path folder = std::filesystem::path(path).parent_path();;
        folder = folder.parent_path()) {
     TRY(SyncFolder(folder.string()));

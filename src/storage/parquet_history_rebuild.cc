@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "storage/disk.h"
 #include "storage/parquet_history.h"
 
 namespace penstock::storage {
@@ -28,11 +29,7 @@ Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
     if (name.ends_with(".parquet") || name.ends_with(".parquet.tmp"))
       found.push_back(it->path().lexically_relative(folder).string());
   }
-  if (error) {
-    auto failed = FromErrno(error.value(), "cannot list history");
-    failed.error().Where(folder);
-    return failed;
-  }
+  if (error) return FileError(error.value(), "cannot list history", folder);
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -208,11 +205,7 @@ Status ParquetHistory::RebuildCatalog() {
     if (!status || merged || file.rows == 0) {
       const std::string aside = path + (status ? ".superseded" : ".damaged");
       LogWarn("{}: put aside as {}{}", path, aside, status ? "" : ": " + status.error().ToString());
-      if (rename(path.c_str(), aside.c_str()) != 0) {
-        auto error = FromErrno(errno, "cannot rename");
-        error.error().Where(path);
-        return error;
-      }
+      if (rename(path.c_str(), aside.c_str()) != 0) return FileError(errno, "cannot rename", path);
       continue;
     }
     rebuilt.sequence_end = std::max(rebuilt.sequence_end, file.last_sequence + 1);

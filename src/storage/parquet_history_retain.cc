@@ -13,8 +13,10 @@
 #include <map>
 #include <set>
 
+#include "base/descriptor.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "storage/disk.h"
 #include "storage/parquet_history.h"
 
 namespace penstock::storage {
@@ -28,18 +30,10 @@ Status CopyFile(const std::string& from, const std::string& to) {
   if (link(from.c_str(), to.c_str()) == 0) return {};
   std::error_code error;
   fs::copy_file(from, to, fs::copy_options::overwrite_existing, error);
-  if (error) {
-    auto failed = FromErrno(error.value(), "cannot copy to");
-    failed.error().Where(to);
-    return failed;
-  }
-  const int fd = open(to.c_str(), O_RDONLY | O_CLOEXEC);
-  const int failed = fd < 0 || fsync(fd) != 0 ? errno : 0;
-  if (fd >= 0) close(fd);
-  if (failed == 0) return {};
-  auto status = FromErrno(failed, "cannot sync");
-  status.error().Where(to);
-  return status;
+  if (error) return FileError(error.value(), "cannot copy to", to);
+  const Descriptor copied(open(to.c_str(), O_RDONLY | O_CLOEXEC));
+  if (copied.get() < 0 || fsync(copied.get()) != 0) return FileError(errno, "cannot sync", to);
+  return {};
 }
 
 }  // namespace

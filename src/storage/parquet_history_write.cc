@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "storage/disk.h"
 #include "storage/history_rollup.h"
 #include "storage/parquet_history.h"
 #include "storage/parquet_writer.h"
@@ -37,11 +38,8 @@ class NewFile {
   const std::string& temporary() const { return temporary_; }
   Status Commit(const std::string& relative) const {
     const std::string path = root_ + "/" + relative;
-    if (rename(temporary_.c_str(), path.c_str()) != 0) {
-      auto error = FromErrno(errno, "cannot rename to");
-      error.error().Where(path);
-      return error;
-    }
+    if (rename(temporary_.c_str(), path.c_str()) != 0)
+      return FileError(errno, "cannot rename to", path);
     fs::path folder = folder_;
     TRY(SyncFolder(folder.string()));
     while (is_new_ && folder != fs::path(root_)) {

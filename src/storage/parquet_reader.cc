@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "storage/disk.h"
 #include "storage/parquet_thrift.h"
 
@@ -24,20 +25,6 @@ namespace {
 constexpr size_t kFooterBytesMax = 256 << 20;
 constexpr size_t kPagePlainMax = 64 << 20;
 constexpr uint64_t kGroupRowsMax = 1 << 24;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Status ReadAt(int fd, uint64_t offset, std::span<uint8_t> into, const std::string& path) {
   while (!into.empty()) {
