@@ -9,6 +9,7 @@
 #include "telemetry/pipeline.h"
 #include "telemetry/quality.h"
 #include "telemetry/quarantine.h"
+#include "telemetry/testing_sinks.h"
 #include "telemetry/testing_site.h"
 
 namespace penstock::telemetry {
@@ -62,11 +63,6 @@ Batch Rows(PointId point, const std::vector<double>& values, Quality quality = k
     batch.Add(point, At(static_cast<double>(i)), At(static_cast<double>(i)), values[i], quality);
   return batch;
 }
-
-class NoNotes final : public QuarantineSink {
- public:
-  void Put(QuarantineEntry entry) override { ADD_FAILURE() << entry.message; }
-};
 
 class ContractCheckTest : public testing::Test {
  protected:

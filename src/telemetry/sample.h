@@ -63,7 +63,7 @@ struct Batch {
   std::vector<Quality> quality;
   uint64_t first_sequence = 0;  // Row i has first_sequence + i; given by the pipeline.
   Origin origin;
-  // Let out of the quarantine by a person: stored as it is, not judged again. Not in the codec.
+  // Let out of the quarantine by a person: stored as it is, not judged again.
   bool released = false;
 
   bool own() const { return origin.edge.empty(); }

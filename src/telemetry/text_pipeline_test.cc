@@ -6,6 +6,7 @@
 
 #include "storage/temporary_folder.h"
 #include "telemetry/pipeline.h"
+#include "telemetry/testing_sinks.h"
 #include "telemetry/testing_site.h"
 
 namespace penstock::telemetry {
@@ -18,10 +19,6 @@ class TextPipelineTest : public testing::Test {
     std::unique_ptr<storage::DurableLog> log;
     std::unique_ptr<storage::History> history;
     std::unique_ptr<Pipeline> pipeline;
-  };
-  class TextNotes final : public QuarantineSink {
-   public:
-    void Put(QuarantineEntry entry) override { ADD_FAILURE() << entry.message; }
   };
 
   // In a copy of the folder as it is now: what a crash would have left.
@@ -71,7 +68,7 @@ class TextPipelineTest : public testing::Test {
   ManualClock clock_{FromMicros(1'700'000'000'000'000)};
   TestSite site_;
   PointId state_ = site_.Add("pump-7", "state", things::ValueType::kString).id;
-  TextNotes notes_;
+  NoNotes notes_;
   Life life_;
 };
 

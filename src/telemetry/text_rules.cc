@@ -54,7 +54,7 @@ std::optional<TextBreach> TextRules::Judge(double code, std::string_view text) c
   if (breach) return breach;
   const std::lock_guard lock(mutex_);
   if (good_.size() >= kGoodTextsMax) good_.clear();
-  good_.emplace(key, true);
+  good_.insert(key);
   return std::nullopt;
 }
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "things/data_contract.h"
@@ -37,7 +37,7 @@ class TextRules {
   struct Pattern;
   std::unique_ptr<const Pattern> pattern_;
   mutable std::mutex mutex_;
-  mutable std::unordered_map<uint64_t, bool> good_;  // By code; bounded.
+  mutable std::unordered_set<uint64_t> good_;  // Codes; bounded.
 };
 
 }  // namespace penstock::telemetry

@@ -5,6 +5,7 @@
 #include "storage/temporary_folder.h"
 #include "telemetry/contract_check.h"
 #include "telemetry/quality.h"
+#include "telemetry/testing_sinks.h"
 #include "telemetry/testing_site.h"
 #include "telemetry/texts.h"
 
@@ -92,13 +93,10 @@ TEST(TextRulesTest, WhatBreaksTheContractIsHeldWithItsText) {
     }
     std::vector<Violation> held;
   } sink;
-  class Silent final : public QuarantineSink {
-   public:
-    void Put(QuarantineEntry) override { ADD_FAILURE(); }
-  } silent;
+  NoNotes notes;
   ContractCheck check(sink);
   check.SetRules(std::make_shared<const ContractRules>(set, site.Snapshot(), texts.get()));
-  QualityMarker marker(silent);
+  QualityMarker marker(notes);
   marker.SetSnapshot(site.Snapshot());
   marker.SetLimits(check.Begin(0));
   Batch batch;
