@@ -39,6 +39,7 @@
 #include "telemetry/last_known.h"
 #include "telemetry/ledger_forward.h"
 #include "telemetry/retention_clock.h"
+#include "telemetry/text_keeper.h"
 #include "things/point_ids.h"
 #include "value_flow.h"
 
@@ -146,6 +147,7 @@ struct Node::Parts {
   std::unique_ptr<DecisionFlow> flow;
   std::unique_ptr<ValueFlow> value;
   std::unique_ptr<Expiry> expiry;
+  std::unique_ptr<telemetry::TextKeeper> text_keeper;
   std::unique_ptr<StreamFlow> stream;  // Outlives the pipeline, which calls it.
   std::unique_ptr<EdgeHub> edge_hub;   // Outlives the pipeline, which calls it.
   std::unique_ptr<telemetry::Pipeline> pipeline;
@@ -169,6 +171,7 @@ struct Node::Parts {
   Status OpenForward();
   void BookForwarded();
   Status LearnTexts();
+  void KeepTexts();
   Status OpenDecisions();
   Status StartPipeline();
   void Remember(const things::Snapshot& snapshot);
@@ -234,6 +237,23 @@ Status Node::Parts::LearnTexts() {
             visited ? fmt::format("{} of them", failed) : visited.error().ToString());
   if (texts->size() > 0) LogInfo("the table of texts has {} texts of the history", texts->size());
   return texts->Sync();
+}
+
+void Node::Parts::KeepTexts() {
+  const auto kept_from = [this](Time now) {
+    const storage::HistoryRetention rules = products->RetentionAt(now);
+    Time from = rules.raw;
+    for (const auto& [product, raw] : rules.raw_of_product) from = std::min(from, raw);
+    return from;
+  };
+  const auto present = [this] {
+    std::vector<double> values;
+    uint64_t revision = 0;
+    for (const auto& value : live->ChangedSince(revision)) values.push_back(value.value);
+    return values;
+  };
+  text_keeper = std::make_unique<telemetry::TextKeeper>(
+      telemetry::TextKeeper::Parts{*texts, *clock, *log, kept_from, present});
 }
 
 // By age goes what a clock that jumped does not make old.
@@ -336,6 +356,7 @@ Status Node::Parts::StartPipeline() {
   ASSIGN_OR_RETURN(stream, StreamFlow::Open({settings, real_clock, *records, *point_ids, *log,
                                              *pipeline, epoch.value, edge_hub->services().receiver,
                                              edge_hub->services().origins}));
+  KeepTexts();
   TRY(OpenForward());
   if (stream) edge_hub->ShowStream([this] { return stream->ToJson(); });
   contracts->Attach(*pipeline);
@@ -489,6 +510,7 @@ void Node::Parts::Reload() {
 void Node::Parts::Housekeep() {
   alarms->Sweep();
   expiry->Sweep();
+  text_keeper->Sweep();
   notifier->Sweep();
   features->Advance();
   lineage->Sweep();

@@ -142,12 +142,27 @@ Status CheckCorrection(const ContractParts& parts, const QuarantineItem& item,
   return {};
 }
 
+// Texts that nothing stood for any more may have been forgotten since (telemetry/text_keeper.h).
+Status CheckTexts(const ContractParts& parts, const QuarantineItem& item,
+                  const QuarantineAct& act) {
+  if (act.value || item.state != QuarantineState::kOpen) return {};
+  ASSIGN_OR_RETURN(const telemetry::Batch rows, parts.node.quarantine.RowsOf(item.id));
+  for (const double value : rows.value)
+    if (telemetry::MayBeText(value) && !parts.node.pipeline.TextOf(value)) {
+      auto error = FailedPrecondition("the text of entry {} has been forgotten", item.id);
+      error.error().Fix("release it with the text as its value, or discard it");
+      return error;
+    }
+  return {};
+}
+
 // Claimed with its audit entry in one transaction; nothing to store when it was done before.
 Result<std::optional<telemetry::Batch>> ClaimEntry(const ContractParts& parts,
                                                    const Request& request, uint64_t id) {
   ASSIGN_OR_RETURN(const QuarantineItem item, parts.node.quarantine.Get(id));
   ASSIGN_OR_RETURN(const QuarantineAct act, ActOf(parts, request, &item));
   TRY(CheckCorrection(parts, item, act));
+  TRY(CheckTexts(parts, item, act));
   std::optional<telemetry::Batch> rows;
   TRY(parts.node.records.Transaction([&]() -> Status {
     ASSIGN_OR_RETURN(rows, parts.node.quarantine.Claim(id, act));

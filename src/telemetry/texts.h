@@ -5,20 +5,22 @@
 //
 // Bounds: a text has at most kTextBytesMax bytes of UTF-8; a node keeps so many texts, so many
 // bytes of them, and so many that one point was the first to bring. What is beyond is refused with
-// the reason; whoever asked puts that into the quarantine.
+// the reason; whoever asked puts that into the quarantine. Tidy makes room before a bound is met:
+// it forgets what has not come for as long as its caller says (text_keeper.h).
 //
-// Thread rule: any thread; Sync from one at a time.
+// Thread rule: any thread.
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/ids.h"
@@ -45,7 +47,7 @@ std::string_view TextRule(const Error& error);
 struct TextLimits {
   size_t texts = 1'000'000;
   size_t bytes = 64 << 20;
-  size_t texts_of_point = 65'536;  // That this point was the first to bring.
+  size_t texts_of_point = 262'144;  // That this point was the first to bring.
 };
 
 class Texts {
@@ -66,7 +68,8 @@ class Texts {
   Status Learn(std::string_view text);
   // False when the file was new or damaged: the history may know more.
   bool complete() const { return complete_; }
-  // Nothing for a value that is no code, or whose text this node never had. The view stays valid.
+  // Nothing for a value that is no code, or whose text this node does not have. The view is valid
+  // until the second Tidy from now.
   std::optional<std::string_view> Find(double value) const;
   // How many of these values, from the first on, have texts of together at most so many bytes, each
   // as often as it stands there; one at least, unless there are none.
@@ -75,36 +78,54 @@ class Texts {
   // are told durable. Costs nothing when nothing is new.
   Status Sync();
 
+  // Days are counted since 1970. From here on texts come on the day `today`; so do, now, those of
+  // `in_use`. Where seven eighths of a bound are filled, texts that came last before the day
+  // `before` are forgotten; how many. An error (the disk) forgets none. Once a day, and when
+  // something was forgotten, the file is written anew.
+  Result<size_t> Tidy(uint32_t today, uint32_t before, std::span<const double> in_use);
+  uint32_t newest_day() const;  // On which one of them came, as the file says; 0: not known.
+
   size_t size() const;
   size_t bytes() const;
 
  private:
   struct Entry {
     PointId point;
+    uint64_t code = 0;
+    std::atomic<uint32_t> day{0};  // On which it came last; 0: not known.
     std::string text;
   };
   Texts(std::string file, TextLimits limits, storage::Disk& disk)
       : file_(std::move(file)), limits_(limits), disk_(disk) {}
   Status Load();
-  Status Mend(std::string_view damaged);
-  void Add(PointId point, std::string_view text, uint64_t code);
+  Status OpenFile();
+  Status WriteAll(std::span<const Entry* const> without);
+  void Add(PointId point, std::string_view text, uint64_t code, uint32_t day);
+  void ComesAgain(Entry& entry);
   Result<double> Keep(PointId point, std::string_view text, bool of_point);
+  std::vector<const Entry*> Unused(uint32_t before) const;
+  size_t Drop(std::span<const Entry* const> entries, uint32_t before);
 
   const std::string file_;
-  int fd_ = -1;
   bool complete_ = true;
   const TextLimits limits_;
   storage::Disk& disk_;
 
-  mutable std::shared_mutex mutex_;
-  std::deque<Entry> entries_;  // In the order of coming; never moved.
-  std::unordered_map<std::string_view, uint64_t> codes_;
-  std::unordered_map<uint64_t, uint32_t> by_code_;  // Into entries_.
-  std::unordered_map<uint32_t, uint32_t> of_point_;
-  size_t bytes_ = 0;
-  std::atomic<size_t> count_{0}, durable_{0};  // Entries; those that are in the file for sure.
-  uint64_t file_bytes_ = 0;                    // Sync's alone, like the buffer.
+  std::mutex file_mutex_;  // Guards these four; taken before mutex_.
+  int fd_ = -1;
+  uint64_t file_bytes_ = 0;
+  uint32_t written_day_ = 0;  // Of the last time that all was written.
   Bytes buffer_;
+
+  mutable std::shared_mutex mutex_;  // Guards these six.
+  std::unordered_map<uint64_t, std::unique_ptr<Entry>> by_code_;
+  std::unordered_map<std::string_view, Entry*> by_text_;
+  std::unordered_map<uint32_t, uint32_t> of_point_;
+  std::vector<const Entry*> fresh_;                // Not in the file for sure.
+  std::vector<std::unique_ptr<Entry>> forgotten_;  // At the last Tidy; somebody may look at them.
+  size_t bytes_ = 0;
+  std::atomic<size_t> count_{0}, fresh_count_{0};  // Of by_code_ and of fresh_.
+  std::atomic<uint32_t> today_{0};
 };
 
 }  // namespace penstock::telemetry

@@ -4,8 +4,10 @@
 
 #include <cerrno>
 #include <cmath>
+#include <filesystem>
 
 #include "base/file.h"
+#include "base/wire.h"
 #include "storage/temporary_folder.h"
 
 namespace penstock::telemetry {
@@ -179,6 +181,97 @@ TEST_F(TextsTest, AFullDiskIsToldAndTheNextSyncGoesOn) {
   disk.full = false;
   ASSERT_TRUE(texts->Sync());
   EXPECT_EQ(Open()->Find(code), "open");
+}
+
+// --- Forgetting
+
+constexpr TextLimits kEight{.texts = 1000, .bytes = 1 << 20, .texts_of_point = 8};
+
+TEST_F(TextsTest, WhatHasNotComeForLongIsForgottenWhenRoomIsNeeded) {
+  const auto texts = Open(kEight);
+  ASSERT_EQ(texts->Tidy(100, 0, {}).value(), 0u);
+  for (const char* name : {"a", "b", "c", "d"}) ASSERT_TRUE(texts->Intern(PointId{1}, name));
+  ASSERT_TRUE(texts->Intern(PointId{2}, "of another point"));
+  ASSERT_EQ(texts->Tidy(150, 120, {}).value(), 0u) << "there is room";
+  for (const char* name : {"e", "f", "g", "a"}) ASSERT_TRUE(texts->Intern(PointId{1}, name));
+  ASSERT_TRUE(texts->Intern(PointId{1}, "h"));
+  EXPECT_FALSE(texts->Intern(PointId{1}, "i"));
+  ASSERT_EQ(texts->Tidy(151, 90, {}).value(), 0u) << "samples have them";
+  const std::vector<double> present = {TextCode("b"), 3.5, TextCode("not known")};
+  const std::string_view view = texts->Find(TextCode("c")).value();
+  ASSERT_EQ(texts->Tidy(151, 120, present).value(), 2u);
+  EXPECT_EQ(view, "c") << "somebody may look at it";
+  for (const char* name : {"a", "b", "e", "h"}) EXPECT_TRUE(texts->Find(TextCode(name))) << name;
+  for (const char* name : {"c", "d"}) EXPECT_FALSE(texts->Find(TextCode(name))) << name;
+  EXPECT_TRUE(texts->Find(TextCode("of another point"))) << "its point has room";
+  EXPECT_EQ(texts->size(), 7u);
+  EXPECT_TRUE(texts->Intern(PointId{1}, "i"));
+  EXPECT_TRUE(texts->Intern(PointId{1}, "c"));
+  EXPECT_FALSE(texts->Intern(PointId{1}, "d"));
+  ASSERT_TRUE(texts->Sync());
+  const auto next = Open(kEight);
+  EXPECT_EQ(next->size(), 9u);
+  EXPECT_EQ(next->Find(TextCode("i")), "i");
+  EXPECT_FALSE(next->Find(TextCode("d")));
+}
+
+TEST_F(TextsTest, ATextThatCameAgainIsNotOldInTheNextLife) {
+  {
+    const auto texts = Open(kEight);
+    ASSERT_TRUE(texts->Tidy(100, 0, {}));
+    for (const char* name : {"daily", "again", "c", "d", "e", "f", "g", "h"})
+      ASSERT_TRUE(texts->Intern(PointId{1}, name));
+    ASSERT_TRUE(texts->Sync());
+    for (uint32_t day = 101; day < 200; ++day) {
+      ASSERT_TRUE(texts->Tidy(day, 0, {}));
+      ASSERT_TRUE(texts->Intern(PointId{1}, "daily"));
+    }
+    ASSERT_TRUE(texts->Intern(PointId{1}, "again"));
+    ASSERT_TRUE(texts->Sync());
+  }  // Without another Tidy.
+  const auto texts = Open(kEight);
+  EXPECT_EQ(texts->newest_day(), 199u);
+  EXPECT_EQ(texts->Tidy(200, 198, {}).value(), 6u);
+  EXPECT_TRUE(texts->Find(TextCode("daily")));
+  EXPECT_TRUE(texts->Find(TextCode("again")));
+}
+
+TEST_F(TextsTest, ADiskThatTakesNothingForgetsNothing) {
+  const auto texts = Open(kEight);
+  ASSERT_TRUE(texts->Tidy(100, 0, {}));
+  for (char name = 'a'; name < 'i'; ++name)
+    ASSERT_TRUE(texts->Intern(PointId{1}, std::string(1, name)));
+  ASSERT_TRUE(texts->Sync());
+  const std::string moved = folder_ / "elsewhere";
+  std::filesystem::create_directory(moved);
+  std::filesystem::rename(folder_ / "texts", moved + "/texts");
+  std::filesystem::create_directory(folder_ / "texts");  // In the way of the new file.
+  EXPECT_FALSE(texts->Tidy(200, 150, {}));
+  EXPECT_EQ(texts->size(), 8u);
+  std::filesystem::remove(folder_ / "texts");
+  EXPECT_EQ(texts->Tidy(200, 150, {}).value(), 8u);
+  ASSERT_TRUE(texts->Intern(PointId{1}, "new"));
+  ASSERT_TRUE(texts->Sync());
+  EXPECT_EQ(Open()->size(), 1u);
+}
+
+TEST_F(TextsTest, AFileOfTheFirstVersionIsReadAndItsTextsAreOfToday) {
+  Bytes old;
+  wire::Put(old, uint32_t{0});
+  wire::Put(old, uint32_t{1});
+  wire::Put(old, uint16_t{4});
+  for (const char c : std::string_view("open")) old.push_back(static_cast<uint8_t>(c));
+  wire::Store(old.data(), Crc32c(ByteView(old).subspan(4)));
+  Store("PSTEXT1\n" + std::string(AsText(old)));
+  const auto texts = Open(kEight);
+  EXPECT_TRUE(texts->complete());
+  EXPECT_EQ(texts->Find(TextCode("open")), "open");
+  for (char name = 'a'; name < 'h'; ++name)
+    ASSERT_TRUE(texts->Intern(PointId{1}, std::string(1, name)));
+  EXPECT_EQ(texts->Tidy(300, 299, {}).value(), 0u) << "nobody knows how old it is";
+  ASSERT_TRUE(texts->Sync());
+  EXPECT_TRUE(Content().starts_with("PSTEXT2\n"));
+  EXPECT_EQ(Open()->size(), 8u);
 }
 
 }  // namespace

@@ -15,11 +15,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace penstock::telemetry;
   static const std::string file = fmt::format("/dev/shm/penstock-texts-fuzz-{}", getpid());
   Bytes bytes(data, data + size);
-  // The first record's checksum is put right, so that mutations reach what is behind it.
-  if (size >= 18) {
-    const size_t length = wire::Load<uint16_t>(bytes.data() + 16);
-    if (length + 18 <= size)
-      wire::Store(bytes.data() + 8, Crc32c(ByteView(bytes).subspan(12, 6 + length)));
+  // The first record's checksum is put right, so that mutations reach what is behind it. Records of
+  // the first version have no day.
+  const size_t head = size > 6 && bytes[6] == '1' ? 10 : 14;
+  if (size >= 8 + head) {
+    const size_t length = wire::Load<uint16_t>(bytes.data() + 8 + head - 2);
+    if (8 + head + length <= size)
+      wire::Store(bytes.data() + 8, Crc32c(ByteView(bytes).subspan(12, head - 4 + length)));
   }
   CHECK(WriteFileAtomically(file, AsText(bytes)));
   size_t kept = 0;
@@ -29,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     kept = (*texts)->size();
     CHECK((*texts)->Intern(PointId{1}, "one more"));
     CHECK((*texts)->Sync());
+    CHECK((*texts)->Tidy(20'000, 100, {}));
   }
   const auto again = Texts::Open(file);
   CHECK(again && (*again)->complete() && (*again)->size() >= kept);
