@@ -273,8 +273,8 @@ Status Publisher::Send(uint32_t partition, bool all) {
   }
   if (sent == 0) return status;
   buffer.first += sent;
-  size_t at = 0;
-  telemetry::KeepRows(buffer.rows, [&](size_t) { return at++ >= sent; });
+  const telemetry::RowRange gone{0, sent};
+  telemetry::RemoveRows(buffer.rows, {&gone, 1});
   return status;
 }
 
