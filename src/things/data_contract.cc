@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "things/contract_rules.h"
 #include "things/data_contract_terms.h"
+#include "things/members.h"
 #include "things/reader.h"
 #include "things/units.h"
 
@@ -36,18 +37,13 @@ const Json* List(const Json& object, std::string_view key) {
   return found != object.end() && found->is_array() ? &*found : nullptr;
 }
 
-const Json* Object(const Json& object, std::string_view key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_object() ? &*found : nullptr;
-}
-
 std::optional<ValueType> PointTypeOf(const Json& field, std::string_view logical) {
   if (logical == "number") return ValueType::kNumber;
   if (logical == "integer") return ValueType::kInteger;
   if (logical == "boolean") return ValueType::kBoolean;
   if (logical == "string") return ValueType::kString;
   if (logical != "array") return std::nullopt;
-  const Json* items = Object(field, "items");
+  const Json* items = ObjectIn(field, "items");
   const std::string of = items == nullptr ? "" : StringOr(*items, "logicalType", "");
   return of == "number" || of == "integer" ? std::optional(ValueType::kWaveform) : std::nullopt;
 }
@@ -110,7 +106,7 @@ class Reader {
     contract_.status = StringOr(document_, "status", "");
     contract_.domain = StringOr(document_, "domain", "");
     contract_.classification = "internal";
-    if (const Json* description = Object(document_, "description"))
+    if (const Json* description = ObjectIn(document_, "description"))
       contract_.purpose = StringOr(*description, "purpose", "");
   }
 
@@ -228,10 +224,10 @@ class Reader {
     const Json* typed = &json;
     std::string place = pointer;
     if (field.type == ValueType::kWaveform) {
-      typed = Object(json, "items");
+      typed = ObjectIn(json, "items");
       place += "/items";
     }
-    if (const Json* options = Object(*typed, "logicalTypeOptions");
+    if (const Json* options = ObjectIn(*typed, "logicalTypeOptions");
         options != nullptr && field.type) {
       if (*field.type == ValueType::kString)
         ReadContractText(*options, place + "/logicalTypeOptions", field.text, findings_);

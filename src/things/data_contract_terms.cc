@@ -155,7 +155,7 @@ std::vector<std::span<const Key>> KeysOf(ContractClass of) {
   return {};
 }
 
-bool Fits(const Json& value, Is is) {
+bool IsOf(const Json& value, Is is) {
   switch (is) {
     case Is::kText:
       return value.is_string();
@@ -183,7 +183,7 @@ bool Fits(const Json& value, Is is) {
   return false;
 }
 
-std::string_view NameOf(Is is) {
+std::string_view NameOfKind(Is is) {
   constexpr std::string_view kNames[] = {
       "a text",         "true or false", "a whole number",  "a number",
       "a single value", "a list",        "a list of texts", "two numbers, the smaller first",
@@ -197,11 +197,12 @@ void CheckKey(const std::string& key, const Json& value, ContractClass of,
   for (const auto& table : KeysOf(of))
     for (const Key& candidate : table) {
       if (candidate.name == key) {
-        if (Fits(value, candidate.is)) return;
+        if (IsOf(value, candidate.is)) return;
         const bool quoted = candidate.is == Is::kText && value.is_number();
         return findings.Mistake(
             pointer,
-            fmt::format("\"{}\" must be {}, not {}", key, NameOf(candidate.is), value.type_name()),
+            fmt::format("\"{}\" must be {}, not {}", key, NameOfKind(candidate.is),
+                        value.type_name()),
             quoted ? fmt::format("write it in quotes: {}: \"{}\"", key, value.dump()) : "");
       }
       known.emplace_back(candidate.name);

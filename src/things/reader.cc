@@ -9,6 +9,7 @@
 
 #include "things/address.h"
 #include "things/form.h"
+#include "things/members.h"
 #include "things/security.h"
 #include "things/text.h"
 #include "things/units.h"
@@ -80,11 +81,6 @@ std::optional<double> Number(const Json& object, std::string_view key) {
   return found->get<double>();
 }
 
-const Json* Object(const Json& object, std::string_view key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_object() ? &*found : nullptr;
-}
-
 std::optional<Duration> Span(const Json& object, std::string_view key) {
   const std::string text = StringOr(object, key, "");
   if (text.empty() || text.size() > 40) return std::nullopt;
@@ -123,7 +119,7 @@ class Reader {
     const bool good = findings_.errors() == 0;
     result.findings = findings_.Take();
     if (!good) return result;
-    const Json* version = Object(document_, "version");
+    const Json* version = ObjectIn(document_, "version");
     result.model = ThingModel{StringOr(document_, "ps:model", ""), StringOr(document_, "title", ""),
                               version == nullptr ? "" : StringOr(*version, "model", ""),
                               findings_.file(), document_};
@@ -176,7 +172,7 @@ class Reader {
   }
 
   void ReadSecurity() {
-    const Json* definitions = Object(document_, "securityDefinitions");
+    const Json* definitions = ObjectIn(document_, "securityDefinitions");
     if (definitions == nullptr) return;
     if (definitions->empty())
       findings_.Mistake("/securityDefinitions", "no definition",
@@ -247,7 +243,7 @@ class Reader {
     if (!document_.contains("ps:model"))
       findings_.Mistake("", "missing \"ps:model\": the name that descriptions refer to",
                         "\"ps:model\": \"pump@1.2\"");
-    const Json* version = Object(document_, "version");
+    const Json* version = ObjectIn(document_, "version");
     const std::string number = version == nullptr ? "" : Text(*version, "model");
     const std::string name = Text(document_, "ps:model");
     if (const size_t at = name.find('@'); at != std::string::npos && !number.empty()) {
@@ -269,7 +265,7 @@ class Reader {
       const auto& path = (*list)[i].get_ref<const std::string&>();
       bool found = false;
       for (const std::string_view kind : {"properties", "actions", "events"}) {
-        const Json* map = Object(document_, kind);
+        const Json* map = ObjectIn(document_, kind);
         if (map == nullptr) continue;
         for (const auto& [name, value] : map->items())
           found |= path == fmt::format("/{}/{}", kind, EscapePointer(name));
@@ -289,7 +285,7 @@ class Reader {
   }
 
   void ReadProperties() {
-    const Json* properties = Object(document_, "properties");
+    const Json* properties = ObjectIn(document_, "properties");
     if (properties == nullptr) return;
     if (properties->size() > kMaxProperties)
       return findings_.Mistake(
@@ -410,7 +406,7 @@ class Reader {
   void ReadUnit(const Json& json, const std::string& pointer, Point& point) {
     std::string unit = Text(json, "unit");
     std::string place = pointer + "/unit";
-    if (const Json* items = Object(json, "items"); unit.empty() && items != nullptr) {
+    if (const Json* items = ObjectIn(json, "items"); unit.empty() && items != nullptr) {
       unit = Text(*items, "unit");
       place = pointer + "/items/unit";
     }
@@ -423,7 +419,7 @@ class Reader {
   }
 
   void ReadRange(const Json& json, const std::string& pointer, Point& point) {
-    const Json* items = Object(json, "items");
+    const Json* items = ObjectIn(json, "items");
     const bool inside = point.type == ValueType::kWaveform && items != nullptr;
     const Json& from = inside ? *items : json;
     const std::string place = inside ? pointer + "/items" : pointer;
@@ -444,7 +440,7 @@ class Reader {
   }
 
   void ReadReport(const Json& json, const std::string& pointer, Point& point) {
-    const Json* report = Object(json, "ps:report");
+    const Json* report = ObjectIn(json, "ps:report");
     if (report == nullptr) return;
     const std::string place = pointer + "/ps:report";
     point.report.on_change = StringOr(*report, "mode", "every") == "change";
@@ -460,7 +456,7 @@ class Reader {
   }
 
   void ReadQuality(const Json& json, const std::string& pointer, Point& point) {
-    const Json* rules = Object(json, "ps:quality");
+    const Json* rules = ObjectIn(json, "ps:quality");
     if (rules == nullptr) return;
     const std::string place = pointer + "/ps:quality";
     QualityRules& quality = point.quality;
@@ -500,7 +496,7 @@ class Reader {
     const auto forms = json.find("forms");
     if (forms == json.end() || !forms->is_array()) return;
     if (model()) return;  // A model's forms are templates: their addresses come with the instance.
-    const Json* definitions = Object(document_, "securityDefinitions");
+    const Json* definitions = ObjectIn(document_, "securityDefinitions");
     const size_t before = findings_.errors();
     property.forms.reserve(forms->size());
     for (size_t i = 0; i < forms->size(); ++i) {

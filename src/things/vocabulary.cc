@@ -56,7 +56,7 @@ bool AllOf(const Json& container, bool (Json::*test)() const noexcept) {
 }
 
 // Children of objects, lists and maps are judged when they are walked.
-bool Fits(const Json& value, Shape shape) {
+bool HasShape(const Json& value, Shape shape) {
   switch (shape) {
     case Shape::kText:
       return value.is_string();
@@ -237,7 +237,7 @@ class Walk {
           fmt::format("placeholder left: {}", value.get_ref<const std::string&>().substr(0, 80)),
           kPlaceholderFix);
     }
-    if (!Fits(value, term.shape)) {
+    if (!HasShape(value, term.shape)) {
       return findings_.Mistake(place, fmt::format("\"{}\" must be {}, not {}", term.key,
                                                   NameOf(term.shape), Shown(value)));
     }

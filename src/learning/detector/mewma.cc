@@ -299,7 +299,7 @@ class Mewma final : public Detector {
   Tail tail_;
 };
 
-Result<std::unique_ptr<Detector>> Create(const DetectorOptions& options) {
+Result<std::unique_ptr<Detector>> CreateMewma(const DetectorOptions& options) {
   if (options.features == 0 || options.features > kFeaturesMax)
     return InvalidArgument("{} features; a detector takes 1 to {}", options.features, kFeaturesMax);
   if (!(options.memory >= 10) || !(options.false_alarm_rows >= 1))
@@ -316,7 +316,7 @@ const DetectorKind kDetector_mewma = {
     .summary =
         "Watches how all features move together around a slowly following baseline of each mode.",
     .reference = "Lowry, Woodall, Champ, Rigdon (1992); Siffer, Fouque, Termier, Largouet (2017)",
-    .create = Create,
+    .create = CreateMewma,
 };
 
 }  // namespace penstock::learning

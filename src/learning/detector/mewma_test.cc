@@ -13,7 +13,7 @@ namespace penstock::learning {
 namespace {
 
 // Three features, of which two move together; `shift` in the second one breaks that.
-std::vector<double> Row(Random& random, double shift = 0, double offset = 0) {
+std::vector<double> NormalRow(Random& random, double shift = 0, double offset = 0) {
   const double load = random.Normal();
   return {10 + load + offset, 50 + 5 * load + 0.5 * random.Normal() + shift + 5 * offset,
           random.Normal()};
@@ -22,19 +22,19 @@ std::vector<double> Row(Random& random, double shift = 0, double offset = 0) {
 std::vector<std::vector<double>> Rows(uint64_t seed, size_t count) {
   Random random(seed);
   std::vector<std::vector<double>> rows;
-  for (size_t i = 0; i < count; ++i) rows.push_back(Row(random));
+  for (size_t i = 0; i < count; ++i) rows.push_back(NormalRow(random));
   return rows;
 }
 
-std::unique_ptr<Detector> Make(DetectorOptions options = {.features = 3,
-                                                          .warm_up = 300,
-                                                          .memory = 500,
-                                                          .false_alarm_rows = 5000}) {
+std::unique_ptr<Detector> MakeMewma(DetectorOptions options = {.features = 3,
+                                                               .warm_up = 300,
+                                                               .memory = 500,
+                                                               .false_alarm_rows = 5000}) {
   return FindDetectorKind("mewma").value()->create(options).value();
 }
 
 std::unique_ptr<Detector> Fitted() {
-  auto detector = Make();
+  auto detector = MakeMewma();
   EXPECT_TRUE(detector->Fit(Rows(1, 1000), {}));
   return detector;
 }
@@ -52,7 +52,7 @@ TEST(MewmaTest, SeesFeaturesPartCompanyAndSaysWhichOne) {
   Random random(3);
   DetectorVerdict verdict;
   // The second feature alone stays well within its usual range.
-  for (int i = 0; i < 30; ++i) verdict = detector->Observe(Row(random, 4), true, false);
+  for (int i = 0; i < 30; ++i) verdict = detector->Observe(NormalRow(random, 4), true, false);
   EXPECT_GE(verdict.p, 0.5);
   EXPECT_NEAR(std::accumulate(verdict.contributions.begin(), verdict.contributions.end(), 0.0),
               verdict.score, 1e-9);
@@ -66,19 +66,19 @@ TEST(MewmaTest, ASeasonIsLearntAFaultUnderAlarmIsNot) {
   Random random(4);
   DetectorVerdict verdict;
   for (int i = 0; i < 6000; ++i)
-    verdict = detector->Observe(Row(random, 0, i / 3000.0), true, false);
+    verdict = detector->Observe(NormalRow(random, 0, i / 3000.0), true, false);
   EXPECT_LT(verdict.p, 0.5);  // Two spreads away by now, slowly.
-  for (int i = 0; i < 3000; ++i) verdict = detector->Observe(Row(random, 6, 2), false, false);
+  for (int i = 0; i < 3000; ++i) verdict = detector->Observe(NormalRow(random, 6, 2), false, false);
   EXPECT_GE(verdict.p, 0.5);
 }
 
 TEST(MewmaTest, WarmsUpOnlyOnRowsItMayLearnFrom) {
-  const auto detector = Make();
+  const auto detector = MakeMewma();
   Random random(5);
   for (int i = 0; i < 400; ++i)
-    EXPECT_FALSE(detector->Observe(Row(random, 20), false, false).ready);
+    EXPECT_FALSE(detector->Observe(NormalRow(random, 20), false, false).ready);
   int row = 0;
-  while (!detector->Observe(Row(random), true, false).ready) ++row;
+  while (!detector->Observe(NormalRow(random), true, false).ready) ++row;
   EXPECT_EQ(row, 300);
 }
 
@@ -87,7 +87,7 @@ TEST(MewmaTest, MissingValuesAreNoEvidence) {
   Random random(6);
   DetectorVerdict verdict;
   for (int i = 0; i < 200; ++i) {
-    auto row = Row(random);
+    auto row = NormalRow(random);
     row[i % 3] = NAN;
     verdict = detector->Observe(row, true, false);
     ASSERT_TRUE(std::isfinite(verdict.score));
@@ -99,12 +99,12 @@ TEST(MewmaTest, EveryModeHasItsOwnBaseline) {
   Random random(7);
   std::vector<std::vector<double>> rows;
   const auto mode_row = [&](bool second) {
-    auto row = Row(random);
+    auto row = NormalRow(random);
     if (second) row[0] += 30, row[2] += 40;
     return row;
   };
   for (int i = 0; i < 2000; ++i) rows.push_back(mode_row(i / 200 % 2 == 1));
-  const auto detector = Make();
+  const auto detector = MakeMewma();
   ASSERT_TRUE(detector->Fit(rows, {}));
   int strange = 0;
   for (int i = 0; i < 1000; ++i)
@@ -112,7 +112,7 @@ TEST(MewmaTest, EveryModeHasItsOwnBaseline) {
   EXPECT_LT(strange, 10);
   DetectorVerdict verdict;
   for (int i = 0; i < 30; ++i) {  // Between the modes: common on the average, but no way to run.
-    auto row = Row(random);
+    auto row = NormalRow(random);
     row[0] += 15, row[2] += 20;
     verdict = detector->Observe(row, true, false);
   }
@@ -121,23 +121,23 @@ TEST(MewmaTest, EveryModeHasItsOwnBaseline) {
 
 TEST(MewmaTest, GoesOnFromItsSavedState) {
   const auto first = Fitted();
-  const auto second = Make();
+  const auto second = MakeMewma();
   ASSERT_TRUE(second->Restore(Json::parse(first->Save().dump())));
   for (const auto& row : Rows(8, 50)) {
     const double a = first->Observe(row, true, true).score,
                  b = second->Observe(row, true, true).score;
     EXPECT_NEAR(a, b, 1e-9 * std::max(1.0, a));
   }
-  const auto other = Make({.features = 4});
+  const auto other = MakeMewma({.features = 4});
   EXPECT_FALSE(other->Restore(first->Save()));
   EXPECT_FALSE(second->Restore(Json{{"features", 3}, {"ready", true}}));
   EXPECT_FALSE(second->Restore(Json("text")));
 }
 
 TEST(MewmaTest, SaysWhyItCannotLearn) {
-  EXPECT_EQ(Make()->Fit(Rows(1, 20), {}).error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(MakeMewma()->Fit(Rows(1, 20), {}).error().code, Code::kFailedPrecondition);
   const std::vector<std::vector<double>> still(500, {1, 2, 3});
-  EXPECT_EQ(Make()->Fit(still, {}).error().message, "no feature moves");
+  EXPECT_EQ(MakeMewma()->Fit(still, {}).error().message, "no feature moves");
   EXPECT_FALSE(FindDetectorKind("mewma").value()->create({.features = 0}));
 }
 

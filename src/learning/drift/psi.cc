@@ -56,7 +56,8 @@ class Psi final : public DriftDetector {
   double threshold_;
 };
 
-Result<std::unique_ptr<DriftDetector>> Create(std::span<const double> reference, double threshold) {
+Result<std::unique_ptr<DriftDetector>> CreatePsi(std::span<const double> reference,
+                                                 double threshold) {
   const bool finite =
       std::all_of(reference.begin(), reference.end(), [](double x) { return std::isfinite(x); });
   if (reference.empty() || !finite || !std::is_sorted(reference.begin(), reference.end()))
@@ -83,7 +84,7 @@ const DriftDetectorKind kDriftDetector_psi = {
     .summary = "Compares how live values fall into the deciles of the training values.",
     .reference = "Siddiqi, Credit Risk Scorecards (2006); limits 0.1 and 0.25 by Lewis (1994)",
     .default_threshold = 0.25,
-    .create = Create,
+    .create = CreatePsi,
 };
 
 }  // namespace penstock::learning

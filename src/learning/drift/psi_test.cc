@@ -23,13 +23,13 @@ std::vector<double> Deciles(const std::vector<double>& values) {
   return deciles;
 }
 
-std::unique_ptr<DriftDetector> Make(const std::vector<double>& reference) {
+std::unique_ptr<DriftDetector> MakePsi(const std::vector<double>& reference) {
   const DriftDetectorKind* kind = FindDriftDetectorKind("psi").value();
   return kind->create(reference, kind->default_threshold).value();
 }
 
 TEST(PsiTest, IsSilentWhileValuesStayAsTheyWere) {
-  const auto detector = Make(Deciles(Normal(1, 5000, 0)));
+  const auto detector = MakePsi(Deciles(Normal(1, 5000, 0)));
   detector->Observe(Normal(2, 2000, 0));
   const DriftVerdict verdict = detector->Judge().value();
   EXPECT_LT(verdict.score, 0.05);
@@ -37,7 +37,7 @@ TEST(PsiTest, IsSilentWhileValuesStayAsTheyWere) {
 }
 
 TEST(PsiTest, SpeaksWhenTheMeanMovesOneSigma) {
-  const auto detector = Make(Deciles(Normal(1, 5000, 0)));
+  const auto detector = MakePsi(Deciles(Normal(1, 5000, 0)));
   detector->Observe(Normal(2, 2000, 1));
   const DriftVerdict verdict = detector->Judge().value();
   EXPECT_GT(verdict.score, 0.6);
@@ -45,14 +45,14 @@ TEST(PsiTest, SpeaksWhenTheMeanMovesOneSigma) {
 }
 
 TEST(PsiTest, ForgetsWhatIsLongAgo) {
-  const auto detector = Make(Deciles(Normal(1, 5000, 0)));
+  const auto detector = MakePsi(Deciles(Normal(1, 5000, 0)));
   detector->Observe(Normal(2, 4000, 3));
   detector->Observe(Normal(3, 40'000, 0));
   EXPECT_FALSE(detector->Judge().value().drifted);
 }
 
 TEST(PsiTest, AFeatureThatIsMostlyOneValueIsNoDrift) {
-  const auto detector = Make({0, 0, 0, 0, 0, 0, 0, 0, 5});
+  const auto detector = MakePsi({0, 0, 0, 0, 0, 0, 0, 0, 5});
   std::vector<double> live(1000, 0.0);
   for (size_t i = 0; i < live.size(); i += 5) live[i] = i % 10 == 0 ? 6 : -1;
   detector->Observe(live);
@@ -63,7 +63,7 @@ TEST(PsiTest, AFeatureThatIsMostlyOneValueIsNoDrift) {
 }
 
 TEST(PsiTest, WaitsForEnoughValuesAndLeavesOutMissingOnes) {
-  const auto detector = Make(Deciles(Normal(1, 5000, 0)));
+  const auto detector = MakePsi(Deciles(Normal(1, 5000, 0)));
   detector->Observe(std::vector<double>(1000, NAN));
   detector->Observe(Normal(2, 99, 0));
   EXPECT_EQ(detector->Judge().error().code, Code::kFailedPrecondition);
