@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "base/wire.h"
@@ -272,6 +274,36 @@ TEST_F(TextsTest, AFileOfTheFirstVersionIsReadAndItsTextsAreOfToday) {
   ASSERT_TRUE(texts->Sync());
   EXPECT_TRUE(Content().starts_with("PSTEXT2\n"));
   EXPECT_EQ(Open()->size(), 8u);
+}
+
+TEST_F(TextsTest, NothingIsLostWhileSourcesComeAndOldTextsGo) {
+  constexpr int kDays = 60, kOrdersADay = 40;
+  const auto texts = Open({.texts = 100'000, .bytes = 1 << 20, .texts_of_point = 400});
+  std::atomic<uint32_t> today{100};
+  ASSERT_TRUE(texts->Tidy(today, 0, {}));
+  std::atomic<bool> over{false};
+  std::jthread housekeeping([&] {
+    while (!over) EXPECT_TRUE(texts->Tidy(today, today - 2, {}));
+  });
+  std::jthread pipeline([&] {
+    while (!over) EXPECT_TRUE(texts->Sync());
+  });
+  for (int day = 0; day < kDays; ++day, ++today) {
+    while (texts->size() > 350) std::this_thread::yield();  // As if a day were long.
+    for (int i = 0; i < kOrdersADay; ++i)
+      ASSERT_TRUE(texts->Intern(PointId{1}, fmt::format("order {}-{}", day, i)));
+    ASSERT_TRUE(texts->Intern(PointId{1}, "running"));
+    EXPECT_TRUE(texts->Find(TextCode(fmt::format("order {}-7", day)))) << day;
+  }
+  over = true;
+  housekeeping.join();
+  pipeline.join();
+  ASSERT_TRUE(texts->Sync());
+  const auto next = Open();
+  EXPECT_TRUE(next->complete());
+  EXPECT_EQ(next->Find(TextCode("running")), "running");
+  for (int i = 0; i < kOrdersADay; ++i)
+    EXPECT_TRUE(next->Find(TextCode(fmt::format("order {}-{}", kDays - 1, i)))) << i;
 }
 
 }  // namespace
