@@ -1,7 +1,8 @@
-// Which points the row groups of open files have, as numbers: what a question over thousands of
-// points asks of every group, and what costs more to decode each time than their few rows.
+// What was learned of the row groups of open files: which points they have, as numbers, and where
+// the pages of their columns are, with the dictionaries. Both cost more to find out each time than
+// the few rows that a question wants.
 //
-// Bound: kStretchesMax stretches (8 MB), those of the file least lately asked for go first.
+// Bound: kBytesMax. What is known of the file least lately asked for goes first.
 //
 // Thread rule: any thread.
 #pragma once
@@ -9,39 +10,57 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
-#include "storage/parquet_reader.h"
+#include "storage/parquet_pages.h"
 
 namespace penstock::storage {
 
 class HistoryIndex {
  public:
-  // Rows from `from` up to the next stretch's, or the group's end, are of this point.
-  struct Stretch {
-    uint32_t entry;  // Of HistoryPoints.
-    uint32_t from;
+  // Stretches of rows by their begin: from begins[i] up to the next one's, or the group's end, they
+  // are of entries[i] of HistoryPoints.
+  struct Points {
+    std::vector<uint32_t> entries, begins;
+
+    std::optional<size_t> PlaceOf(uint32_t entry) const;
+    // First row and end of stretch `i` of a group of so many rows.
+    std::pair<size_t, size_t> RowsAt(size_t i, size_t rows) const {
+      return {begins[i], i + 1 < begins.size() ? begins[i + 1] : rows};
+    }
+    size_t memory() const { return entries.size() * 2 * sizeof(uint32_t); }
   };
-  using Group = std::vector<Stretch>;  // By `from`.
-  static constexpr size_t kStretchesMax = 1 << 20;
+  using PointsPointer = std::shared_ptr<const Points>;
+  static constexpr size_t kBytesMax = 16 << 20;
 
   // Null when it is not known.
-  std::shared_ptr<const Group> Find(const ParquetFilePointer& file, size_t group);
-  void Keep(const ParquetFilePointer& file, size_t group, std::shared_ptr<const Group> points);
+  PointsPointer FindPoints(const ParquetFilePointer& file, size_t group);
+  ParquetPagesPointer FindPages(const ParquetFilePointer& file, size_t group, size_t column);
+  void KeepPoints(const ParquetFilePointer& file, size_t group, PointsPointer points);
+  void KeepPages(const ParquetFilePointer& file, size_t group, size_t column,
+                 ParquetPagesPointer pages);
 
  private:
+  struct Group {
+    PointsPointer points;
+    std::vector<ParquetPagesPointer> pages;  // By column.
+  };
   struct Known {
     std::weak_ptr<const ParquetFile> file;
-    std::vector<std::shared_ptr<const Group>> groups;
-    size_t stretches = 0;
+    std::vector<Group> groups;
+    size_t bytes = 0;
     uint64_t used = 0;
   };
-  void MakeRoom(size_t stretches);
+  const Group* Find(const ParquetFilePointer& file, size_t group);
+  // What was kept of the file, with room for so many bytes more; null: too many.
+  Known* KnownOf(const ParquetFilePointer& file, size_t bytes);
+  void MakeRoom(size_t bytes);
 
   std::mutex mutex_;
   std::unordered_map<const ParquetFile*, Known> known_;
-  size_t stretches_ = 0;
+  size_t bytes_ = 0;
   uint64_t uses_ = 0;
 };
 

@@ -96,10 +96,10 @@ class HistoryReader : public History {
   Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
                   std::span<const TimeSpan> spans, const VisitPoint& visit,
                   const VisitPointStep& fold = nullptr);
-  Result<std::shared_ptr<const HistoryIndex::Group>> PointsOf(const ParquetFilePointer& file,
-                                                              size_t group);
+  Result<HistoryIndex::PointsPointer> PointsOf(const ParquetFilePointer& file, size_t group);
   Result<std::optional<PointRows>> StretchOf(const ParquetFilePointer& file, size_t group,
                                              const std::string& path);
+  Result<ParquetColumnReader> ColumnOf(const ParquetFilePointer& file, size_t group, size_t column);
 
   std::shared_ptr<const Catalog> catalog() const;
 
@@ -117,15 +117,19 @@ class HistoryReader : public History {
   std::string manifest_stamp_;  // Read-only: which manifest was read last.
 
   HistoryIndex index_;
-  // Footers of files, the least lately used forgotten first.
+  // Footers of files, the least lately used forgotten first; few of the files are open.
   std::mutex open_mutex_;
   struct OpenedFile {
     ParquetFilePointer file;
     uint64_t used = 0;
+    bool closed = false;
   };
-  std::unordered_map<std::string, OpenedFile> opened_;
+  using OpenedFiles = std::unordered_map<std::string, OpenedFile>;
+  OpenedFiles opened_;
+  void MakeRoomForOpened();
+  void Forget(OpenedFiles::iterator file);
   uint64_t uses_ = 0;
-  size_t opened_groups_ = 0;
+  size_t opened_groups_ = 0, opened_files_ = 0;
 };
 
 // kInvalidArgument unless from < to.

@@ -70,6 +70,27 @@ inline uint64_t Unpack(const uint8_t* from, size_t at, int width, const uint8_t*
   return width == 64 ? low : low & ((uint64_t{1} << width) - 1);
 }
 
+// Gives take(i, value) the values of `width` bits from value `first` on.
+template <typename Take>
+void UnpackEach(const uint8_t* from, size_t first, size_t count, int width, const uint8_t* end,
+                const Take& take) {
+  const auto bits = static_cast<size_t>(width);
+  size_t i = 0, at = first * bits;
+  // A value that begins anywhere in a byte lies in the next eight, and those that end before `end`
+  // need no look at it.
+  if (width <= 57 && end - from >= 8) {
+    const uint64_t mask = (uint64_t{1} << width) - 1;
+    const size_t safe_bits = (static_cast<size_t>(end - from) - 7) * 8;  // Of a value's begin.
+    const size_t safe = at >= safe_bits ? 0 : bits == 0 ? count : (safe_bits - 1 - at) / bits + 1;
+    for (const size_t some = std::min(count, safe); i < some; ++i, at += bits) {
+      uint64_t eight = 0;
+      std::memcpy(&eight, from + (at >> 3), 8);
+      take(i, (eight >> (at & 7)) & mask);
+    }
+  }
+  for (; i < count; ++i, at += bits) take(i, Unpack(from, at, width, end));
+}
+
 }  // namespace
 
 int BitWidth(uint64_t value) { return 64 - std::countl_zero(value); }
@@ -215,9 +236,9 @@ void HybridView::Decode(size_t from, size_t to, uint32_t* out) const {
     if (run->packed == nullptr) {
       out = std::fill_n(out, end - from, run->value);
     } else {
-      size_t bit = (from - run->begin) * static_cast<size_t>(bit_width_);
-      for (size_t i = from; i < end; ++i, bit += static_cast<size_t>(bit_width_))
-        *out++ = static_cast<uint32_t>(Unpack(run->packed, bit, bit_width_, end_));
+      UnpackEach(run->packed, from - run->begin, end - from, bit_width_, end_,
+                 [&](size_t i, uint64_t value) { out[i] = static_cast<uint32_t>(value); });
+      out += end - from;
     }
     from = end;
   }
@@ -250,12 +271,14 @@ Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
       if (width > 64 || size > bytes.size()) return DataLoss("deltas cut short");
       const size_t some = std::min(mini_rows, rows - at);
       const uint8_t* const end = bytes.data() + bytes.size();
-      for (size_t i = 0; i < some; ++i) {
-        const uint64_t delta =
-            width == 0 ? 0 : Unpack(bytes.data(), i * static_cast<size_t>(width), width, end);
-        value += low + delta;
-        out[at++] = static_cast<int64_t>(value);
+      if (width == 0) {
+        for (size_t i = 0; i < some; ++i) out[at + i] = static_cast<int64_t>(value += low);
+      } else {
+        UnpackEach(bytes.data(), 0, some, width, end, [&](size_t i, uint64_t delta) {
+          out[at + i] = static_cast<int64_t>(value += low + delta);
+        });
       }
+      at += some;
       bytes = bytes.subspan(size);
     }
   }

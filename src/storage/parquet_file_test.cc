@@ -145,6 +145,33 @@ TEST_F(ParquetFileTest, PointsComeWithTheirRows) {
   EXPECT_EQ(rows, 1500u);
 }
 
+// A long chunk, whose pages are read one by one: in any order, with pages that another reader
+// found, and when the file was closed in between.
+TEST_F(ParquetFileTest, RowsAreReadInAnyOrder) {
+  Write(Mixed(6, 20'000), {.page_rows = 1000});
+  const auto file = ParquetFile::Open(path_, kColumns).value();
+  Random random(9);
+  for (size_t column = 1; column < std::size(kColumns); ++column) {
+    if (kColumns[column].kind == ParquetKind::kText) continue;
+    const size_t rows = file->groups()[0].rows,
+                 width = kColumns[column].kind == ParquetKind::kUint32 ? 4 : 8;
+    auto whole = ParquetColumnReader::Load(*file, 0, column).value();
+    Bytes all(rows * width), some;
+    ASSERT_TRUE(whole.Read(0, rows, all.data()));
+    auto again = ParquetColumnReader::Load(*file, 0, column, whole.pages()).value();
+    EXPECT_EQ(again.pages(), whole.pages());
+    for (int round = 0; round < 200; ++round) {
+      if (round % 50 == 0) file->CloseForNow();
+      const size_t from = random.Below(rows),
+                   to = from + random.Below(std::min(rows - from, size_t{3000}) + 1);
+      some.resize((to - from) * width);
+      ASSERT_TRUE(again.Read(from, to, some.data()));
+      ASSERT_TRUE(
+          std::equal(some.begin(), some.end(), all.begin() + static_cast<ptrdiff_t>(from * width)));
+    }
+  }
+}
+
 TEST_F(ParquetFileTest, AFlippedBitIsToldAndNeverRead) {
   const Samples samples = Mixed(6, 300);
   Write(samples, {.page_rows = 256});

@@ -8,13 +8,13 @@
 
 #include <algorithm>
 
-#include "storage/history_reader.h"
+#include "storage/history_group.h"
 
 namespace penstock::storage {
 namespace {
 
-constexpr size_t kBlockRows = 1 << 16;
 constexpr size_t kOpenGroupsMax = 1 << 15;  // Row groups whose bounds are held: some 16 MB.
+constexpr size_t kOpenFilesMax = 256;       // Files that are open.
 
 // Times that DuckDB and our literals can name.
 Time Within(Time time) {
@@ -63,22 +63,6 @@ class LatestRows {
   std::vector<HistoryRow> rows_;
 };
 
-// The first row in [low, high) whose time is not before `time`; the rows are
-// sorted by it.
-Result<size_t> FirstRow(ParquetColumnReader& times, size_t low, size_t high, Time time) {
-  while (low < high) {
-    const size_t middle = low + (high - low) / 2;
-    Time at;
-    TRY(times.Read(middle, middle + 1, &at));
-    if (at < time) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
-
 }  // namespace
 
 Status CheckHistoryRange(Time from, Time to) {
@@ -124,29 +108,46 @@ HistoryReader::Target HistoryReader::TargetOf(const std::string& path) const {
 Result<ParquetFilePointer> HistoryReader::OpenFile(const std::string& path,
                                                    std::span<const ParquetColumn> schema) {
   const std::lock_guard lock(open_mutex_);
-  if (const auto known = opened_.find(path); known != opened_.end()) {
-    known->second.used = ++uses_;
-    return known->second.file;
+  auto known = opened_.find(path);
+  if (known == opened_.end()) {
+    ASSIGN_OR_RETURN(ParquetFilePointer file, ParquetFile::Open(path, schema));
+    opened_groups_ += file->groups().size();
+    known = opened_.emplace(path, OpenedFile{std::move(file), 0, true}).first;
   }
-  ASSIGN_OR_RETURN(ParquetFilePointer file, ParquetFile::Open(path, schema));
-  opened_groups_ += file->groups().size();
-  while (opened_groups_ > kOpenGroupsMax && !opened_.empty()) {
-    const auto oldest = std::min_element(
-        opened_.begin(), opened_.end(),
-        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-    opened_groups_ -= oldest->second.file->groups().size();
-    opened_.erase(oldest);
-  }
-  opened_[path] = {file, ++uses_};
+  known->second.used = ++uses_;
+  if (std::exchange(known->second.closed, false)) ++opened_files_;
+  ParquetFilePointer file = known->second.file;
+  MakeRoomForOpened();
   return file;
+}
+
+void HistoryReader::MakeRoomForOpened() {
+  const auto oldest = [&](bool closed_too) {
+    auto found = opened_.end();
+    for (auto each = opened_.begin(); each != opened_.end(); ++each)
+      if ((closed_too || !each->second.closed) &&
+          (found == opened_.end() || each->second.used < found->second.used))
+        found = each;
+    return found;
+  };
+  while (opened_files_ > kOpenFilesMax) {
+    OpenedFile& file = oldest(false)->second;
+    file.file->CloseForNow();
+    file.closed = true;
+    --opened_files_;
+  }
+  while (opened_groups_ > kOpenGroupsMax && !opened_.empty()) Forget(oldest(true));
+}
+
+void HistoryReader::Forget(OpenedFiles::iterator file) {
+  opened_groups_ -= file->second.file->groups().size();
+  opened_files_ -= file->second.closed ? 0 : 1;
+  opened_.erase(file);
 }
 
 void HistoryReader::ForgetOpened(const std::string& path) {
   const std::lock_guard lock(open_mutex_);
-  const auto known = opened_.find(path);
-  if (known == opened_.end()) return;
-  opened_groups_ -= known->second.file->groups().size();
-  opened_.erase(known);
+  if (const auto known = opened_.find(path); known != opened_.end()) Forget(known);
 }
 
 void HistoryReader::ScanTails(const View& view, const Target& target, Time from, Time to,
@@ -169,9 +170,6 @@ Status HistoryReader::ScanFile(const StoredFile& file, const std::string& path,
     return ScanForeign(file, path, spans, visit);
   if (!opened) return std::unexpected(opened.error());
   const auto groups = (*opened)->groups();
-  std::vector<Time> time;
-  std::vector<double> value;
-  std::vector<uint32_t> quality;
   for (size_t group = groups.size(); group-- > 0;) {
     const ParquetFile::Group& meta = groups[group];
     if (path < meta.first_point || path > meta.last_point || spans.empty() ||
@@ -179,23 +177,16 @@ Status HistoryReader::ScanFile(const StoredFile& file, const std::string& path,
       continue;
     ASSIGN_OR_RETURN(const auto found, StretchOf(*opened, group, path));
     if (!found) continue;
-    ASSIGN_OR_RETURN(auto times, ParquetColumnReader::Load(**opened, group, 1));
-    ASSIGN_OR_RETURN(auto values, ParquetColumnReader::Load(**opened, group, 3));
-    ASSIGN_OR_RETURN(auto qualities, ParquetColumnReader::Load(**opened, group, 4));
+    ASSIGN_OR_RETURN(GroupScan scan, GroupScan::Open(*this, *opened, group));
     size_t end = found->from + found->rows;
     for (size_t s = spans.size(); s-- > 0;) {
-      ASSIGN_OR_RETURN(size_t last, FirstRow(times, found->from, end, spans[s].to));
-      ASSIGN_OR_RETURN(const size_t first, FirstRow(times, found->from, last, spans[s].from));
+      ASSIGN_OR_RETURN(size_t last, scan.FirstRow(found->from, end, spans[s].to));
+      ASSIGN_OR_RETURN(const size_t first, scan.FirstRow(found->from, last, spans[s].from));
       end = first;
       while (first < last) {
-        const size_t begin = std::max(first, last - std::min(last, kBlockRows));
-        time.resize(last - begin);
-        value.resize(last - begin);
-        quality.resize(last - begin);
-        TRY(times.Read(begin, last, time.data()));
-        TRY(values.Read(begin, last, value.data()));
-        TRY(qualities.Read(begin, last, quality.data()));
-        if (!visit({time, value, quality})) return {};
+        const size_t begin = std::max(first, last - std::min(last, GroupScan::kRowsAtOnce));
+        ASSIGN_OR_RETURN(const Rows rows, scan.Read(begin, last));
+        if (!visit(rows)) return {};
         last = begin;
       }
     }

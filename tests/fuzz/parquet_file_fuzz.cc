@@ -19,7 +19,7 @@ constexpr ParquetColumn kColumns[] = {{"point", ParquetKind::kText},
                                       {"text", ParquetKind::kText, true}};
 
 void ReadColumn(ByteView bytes, const ParquetColumn& column, uint64_t rows) {
-  auto reader = ParquetColumnReader::Parse(Bytes(bytes.begin(), bytes.end()), rows, column, false);
+  auto reader = ParquetColumnReader::Parse(bytes, rows, column);
   if (!reader) return;
   if (column.kind == ParquetKind::kText) {
     (void)reader->Points();
