@@ -3,13 +3,14 @@
 #include <condition_variable>
 
 #include "base/log.h"
+#include "start_anew.h"
 #include "things/point_ids.h"
 
 namespace penstock {
 namespace {
 
 constexpr auto kTryAgain = std::chrono::seconds(2);
-constexpr auto kSettlePatience = std::chrono::seconds(10);
+constexpr auto kSettlePatience = std::chrono::seconds(2);
 
 // "acme/cologne" -> "cologne", of the characters that names in the stream have.
 std::string NameOf(const Settings& settings) {
@@ -18,6 +19,13 @@ std::string NameOf(const Settings& settings) {
   for (const char c : settings.site.substr(settings.site.rfind('/') + 1))
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-') name += c;
   return name.empty() ? "node" : name.substr(0, telemetry::kFrameEdgeBytesMax);
+}
+
+uint64_t RowsIn(const protocols::stream::Settlement::Ranges& ranges) {
+  uint64_t rows = 0;
+  for (const auto& [source, set] : ranges)
+    for (const auto& [from, to] : set.all()) rows += to - from;
+  return rows;
 }
 
 }  // namespace
@@ -39,7 +47,7 @@ Result<std::unique_ptr<StreamFlow>> StreamFlow::Open(Parts parts) {
     return self;
   }
   if (parts.receiver != nullptr) {
-    self->OpenHub();
+    TRY(self->OpenHub());
     return self;
   }
   ASSIGN_OR_RETURN(self->own_origins_, telemetry::Origins::Open(parts.records));
@@ -49,7 +57,7 @@ Result<std::unique_ptr<StreamFlow>> StreamFlow::Open(Parts parts) {
   parts.pipeline.Subscribe([&origins](const telemetry::Batch& batch) { origins.Observe(batch); },
                            telemetry::Pipeline::Replay::kYes);
   parts.pipeline.BeforeCursor([&origins] { return origins.Persist(); });
-  self->OpenHub();
+  TRY(self->OpenHub());
   return self;
 }
 
@@ -57,24 +65,16 @@ telemetry::Origins& StreamFlow::origins() const {
   return parts_.origins != nullptr ? *parts_.origins : *own_origins_;
 }
 
-void StreamFlow::OpenHub() {
-  parts_.pipeline.BeforeFlush([this] {
-    protocols::stream::Taker* taker = nullptr;
-    {
-      const std::lock_guard lock(mutex_);
-      taker = taker_.get();
-    }
-    if (taker != nullptr) taker->Confirm();
-  });
-  Settle();
+Status StreamFlow::OpenHub() {
+  parts_.pipeline.BeforeFlush([this] { return MayFlush(); });
+  return Settle();
 }
 
-// After a crash, what of the log's last rows is still this hub's. Without the stream nobody can
-// say; the rows are kept then, for no row may be missing.
-void StreamFlow::Settle() {
-  const auto replayed = protocols::stream::Settlement::Replayed(parts_.log);
-  if (!replayed) return LogWarn("stream: {}", replayed.error().ToString());
-  if (replayed->empty()) return;
+// What of the log's last rows is still this hub's, before the pipeline replays them. A stream that
+// is away is not waited for: the rows are kept, and settled when it is there.
+Status StreamFlow::Settle() {
+  ASSIGN_OR_RETURN(auto replayed, protocols::stream::Settlement::Replayed(parts_.log));
+  if (replayed.empty()) return {};
   const auto deadline = std::chrono::steady_clock::now() + kSettlePatience;
   auto stream = storage::Stream::Open(StreamOptionsOf());
   while (!stream && std::chrono::steady_clock::now() < deadline) {
@@ -83,23 +83,54 @@ void StreamFlow::Settle() {
   }
   Status status;
   if (stream) {
-    auto made = protocols::stream::Settlement::Make(name_, **stream, *replayed, origins());
+    auto made = protocols::stream::Settlement::Make(name_, **stream, replayed, origins());
     if (made) {
       settlement_ = std::make_unique<protocols::stream::Settlement>(std::move(*made));
       parts_.pipeline.CutReplay([this](const telemetry::Batch& batch) {
         return settlement_->RowsToKeep(batch, origins());
       });
-    } else {
-      status = std::unexpected(made.error());
+      return {};
     }
+    status = std::unexpected(made.error());
   } else {
     status = std::unexpected(stream.error());
   }
-  if (!status)
-    LogWarn(
-        "stream: who has the last rows cannot be asked, they are kept; some may be at another "
-        "hub, too: {}",
-        status.error().ToString());
+  unsettled_ = std::move(replayed);
+  error_ = status.error().ToString();
+  LogWarn(
+      "stream: whose the log's last rows are cannot be asked, they go to no file until then: {}",
+      error_);
+  return {};
+}
+
+Status StreamFlow::SettleLate(storage::Stream& stream) {
+  if (unsettled_.empty()) return {};  // Only this thread changes it.
+  ASSIGN_OR_RETURN(const auto settlement,
+                   protocols::stream::Settlement::Make(name_, stream, unsettled_, origins()));
+  if (const uint64_t rows = settlement.RowsToForget(unsettled_); rows > 0) {
+    StartAnew(fmt::format("{} rows that were not confirmed are another hub's by now, or come again",
+                          rows));
+    return Unavailable("{} rows of another hub must be forgotten: start this one again", rows);
+  }
+  LogInfo("stream: the log's last rows are this hub's, and confirmed");
+  const std::lock_guard lock(mutex_);
+  unsettled_.clear();
+  return {};
+}
+
+Status StreamFlow::MayFlush() {
+  protocols::stream::Taker* taker = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!unsettled_.empty()) {
+      auto error = Unavailable("{} rows of the log wait to be confirmed by the stream: {}",
+                               RowsIn(unsettled_), error_);
+      error.error().Fix("look at the NATS servers that stream: names");
+      return error;
+    }
+    taker = taker_.get();
+  }
+  return taker != nullptr ? taker->Confirm() : Status();
 }
 
 StreamFlow::~StreamFlow() { Stop(); }
@@ -157,23 +188,27 @@ Status StreamFlow::Connect() {
                          std::move(publish),
                          {parts_.log, *stream, [&records] { return things::PathsIn(records); },
                           parts_.pipeline.texts()}));
-    publisher->Start();
   } else {
+    TRY(SettleLate(*stream));
     protocols::stream::TakerOptions take;
     take.hub = name_;
     taker = std::make_unique<protocols::stream::Taker>(
         std::move(take),
         protocols::stream::Taker::Parts{
             *stream, parts_.receiver != nullptr ? *parts_.receiver : *own_receiver_, origins(),
-            parts_.real_clock});
-    taker->Start();
+            parts_.real_clock, StartAnew});
   }
   LogInfo("stream: connected as {} {}", settings.stream_role, name_);
-  const std::lock_guard lock(mutex_);
-  stream_ = std::move(stream);
-  publisher_ = std::move(publisher);
-  taker_ = std::move(taker);
-  error_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    stream_ = std::move(stream);
+    publisher_ = std::move(publisher);
+    taker_ = std::move(taker);
+    error_.clear();
+  }
+  // Not before a flush asks them.
+  if (publisher_) publisher_->Start();
+  if (taker_) taker_->Start();
   return {};
 }
 
@@ -181,7 +216,11 @@ Json StreamFlow::ToJson() const {
   const std::lock_guard lock(mutex_);
   if (publisher_) return publisher_->ToJson();
   if (taker_) return taker_->ToJson();
-  return {{"error", error_}};
+  if (unsettled_.empty()) return {{"error", error_}};
+  return {{"hub", name_},
+          {"partitions", Json::array()},
+          {"unconfirmed", RowsIn(unsettled_)},
+          {"error", error_}};
 }
 
 }  // namespace penstock

@@ -1,5 +1,8 @@
 // The node on a stream: as an edge it publishes its own rows, as a hub it takes its share of the
 // partitions. A stream that is away at the start is tried until it is there. Owned by the node.
+//
+// As a hub it lets no row of the stream go to the history's files before it is confirmed, and
+// starts the program anew when rows turn out to be another hub's: the replay leaves them out.
 #pragma once
 
 #include <memory>
@@ -42,8 +45,10 @@ class StreamFlow {
   explicit StreamFlow(Parts parts);
   storage::StreamOptions StreamOptionsOf() const;
   telemetry::Origins& origins() const;
-  void OpenHub();
-  void Settle();
+  Status OpenHub();
+  Status Settle();
+  Status SettleLate(storage::Stream& stream);
+  Status MayFlush();
   Status Connect();
   void Run(const std::stop_token& stop);
 
@@ -53,6 +58,8 @@ class StreamFlow {
   std::unique_ptr<protocols::uplink::Receiver> own_receiver_;
   std::unique_ptr<protocols::stream::Settlement> settlement_;  // Until the replay is over.
   mutable std::mutex mutex_;                                   // Guards what follows.
+  // Replayed, and nobody could be asked whose they are.
+  protocols::stream::Settlement::Ranges unsettled_;
   std::unique_ptr<storage::Stream> stream_;
   std::unique_ptr<protocols::stream::Publisher> publisher_;
   std::unique_ptr<protocols::stream::Taker> taker_;

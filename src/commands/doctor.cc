@@ -80,20 +80,22 @@ void CheckUplink(const Json& uplink, Findings& findings) {
 void CheckStream(const Json& stream, Findings& findings) {
   const std::string error = StringOr(stream, "error", "");
   std::string text;
-  const auto doubled = stream.value("doubled", uint64_t{0});
+  const auto unconfirmed = stream.value("unconfirmed", uint64_t{0});
   if (stream.contains("hub"))
-    text =
-        fmt::format("hub {}: {} partitions, {} messages taken, {} refused{}",
-                    stream.value("hub", ""), stream["partitions"].size(),
-                    stream.value("messages", uint64_t{0}), stream.value("refused", uint64_t{0}),
-                    doubled == 0 ? "" : fmt::format(", {} rows are at another hub, too", doubled));
+    text = fmt::format(
+        "hub {}: {} partitions, {} messages taken, {} refused{}", stream.value("hub", ""),
+        stream["partitions"].size(), stream.value("messages", uint64_t{0}),
+        stream.value("refused", uint64_t{0}),
+        unconfirmed == 0 ? "" : fmt::format(", {} rows wait to be confirmed", unconfirmed));
   else if (stream.contains("edge"))
     text = fmt::format("edge {}: {} records wait, {} rows sent", stream.value("edge", ""),
                        stream.value("waiting_records", uint64_t{0}),
                        stream.value("rows", uint64_t{0}));
   if (!error.empty()) text += (text.empty() ? "" : "; ") + error;
-  findings.Add(error.empty(), "stream", text,
-               "samples wait in the log meanwhile; look at the NATS servers that stream: to names");
+  findings.Add(
+      error.empty(), "stream", text,
+      "samples wait in the log meanwhile, and go to no file before they are confirmed; look "
+      "at the NATS servers that stream: to names");
 }
 
 // What the node itself found in the field.

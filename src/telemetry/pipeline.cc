@@ -64,7 +64,10 @@ void Pipeline::Impl::Run() {
     if (!taken.items.empty()) Handle(std::move(taken.items));
     Periodic();
   }
-  if (auto done = FlushHistory(); !done) LogError("history: {}", done.error().ToString());
+  if (auto done = FlushHistory(); !done && put_off)
+    LogError("history: {}", done.error().ToString());
+  if (!put_off)
+    LogWarn("history: not written, the log keeps what is new: {}", put_off.error().ToString());
 }
 
 void Pipeline::Impl::TellRefused(std::vector<WriteQueue::Refusal>& refusals) {
@@ -221,8 +224,9 @@ Result<uint64_t> Pipeline::Impl::AppendRecord(Record& record) {
   encoded.clear();
   EncodeBatch(record.batch, encoded);
   auto index = log.Append(encoded, record.priority);
-  if (!index && index.error().code == Code::kResourceExhausted && FlushHistory())
-    index = log.Append(encoded, record.priority);  // The cursor moved: old segments could go.
+  if (index || index.error().code != Code::kResourceExhausted) return index;
+  if (FlushHistory()) return log.Append(encoded, record.priority);  // Old segments could go.
+  if (!put_off) return std::unexpected(put_off.error());
   return index;
 }
 
@@ -312,6 +316,16 @@ void Pipeline::Impl::FlushWhenAskedOrDue() {
     if (!status) return;
     (void)EndFlush(std::move(*status));
   }
+  if (!MustFlush()) return KeepBound();
+  flush.Restart();
+  if (!BeginFlush()) {
+    TellPutOff();
+    return KeepBound();
+  }
+  if (auto status = Written(false)) (void)EndFlush(std::move(*status));
+}
+
+bool Pipeline::Impl::MustFlush() {
   bool asked = false, failed = false;
   {
     const std::lock_guard lock(control);
@@ -319,11 +333,27 @@ void Pipeline::Impl::FlushWhenAskedOrDue() {
     failed = !flush_status;
   }
   const auto now = Steady::now();
-  const bool long_tail = tail_rows() > options.tail_rows_max && (!failed || flush_again.Due(now));
-  if (!asked && !long_tail && !flush.Due(now)) return;
-  BeginFlush();
-  flush.Restart();
-  if (auto status = Written(false)) (void)EndFlush(std::move(*status));
+  const bool long_tail = history.size().tail_rows > options.tail_rows_max;
+  return asked || (long_tail && (!failed || flush_again.Due(now))) || flush.Due(now);
+}
+
+void Pipeline::Impl::TellPutOff() {
+  LogSometimes(LogLevel::kWarn, "history-put-off",
+               "history: put off: " + put_off.error().ToString());
+  const std::lock_guard lock(control);
+  flush_done = std::max(flush_done, flush_asked);
+  flush_status = put_off;
+  flushed.notify_all();
+}
+
+// What a tail whose flush is put off has no more room for, its writers keep.
+void Pipeline::Impl::KeepBound() {
+  const size_t rows = history.size().tail_rows;
+  if (put_off || rows <= options.tail_rows_max + options.tail_rows_max / 2) return;
+  Error full = put_off.error();
+  full.message =
+      fmt::format("{} rows wait for their files, no more are taken: {}", rows, full.message);
+  queue.Bar(std::move(full));
 }
 
 // --- The face
@@ -355,7 +385,7 @@ void Pipeline::CheckWith(RowCheck& check) {
   impl_->check = &check;
 }
 
-void Pipeline::BeforeFlush(std::function<void()> hook) {
+void Pipeline::BeforeFlush(std::function<Status()> hook) {
   CHECK(!impl_->started);
   impl_->before_flush.push_back(std::move(hook));
 }

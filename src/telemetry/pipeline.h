@@ -97,8 +97,10 @@ class Pipeline final : public SampleSink {
   void BeforeCursor(std::function<Status()> hook);
 
   // Called on the pipeline's thread before the history is flushed: what came so far can be left out
-  // of a replay until then, and not afterwards.
-  void BeforeFlush(std::function<void()> hook);
+  // of a replay until then, and not afterwards. An error puts the flush off: whoever asked for it
+  // gets the error, it is tried again while the tail is long, and beyond one and a half tails
+  // writers get it, too.
+  void BeforeFlush(std::function<Status()> hook);
   // How many rows of a replayed record, from the first one on, are still this node's. The others
   // are left out and booked as given up.
   void CutReplay(std::function<size_t(const Batch&)> rows_to_keep);
@@ -106,7 +108,8 @@ class Pipeline final : public SampleSink {
   // Replays what the log has and history has not, then takes writes. The error is the log's or the
   // history's.
   Status Start();
-  // Takes what is queued, flushes history, stops. Later writes get kUnavailable.
+  // Takes what is queued, flushes history unless that is put off, stops. Later writes get
+  // kUnavailable.
   void Stop();
 
   // A batch with the origin of another node becomes one record (of up to 262,144 rows) of its own;
@@ -121,7 +124,7 @@ class Pipeline final : public SampleSink {
   // Waits until all rows written before this call are durable or refused, and the subscribers have
   // seen them. For tests and for replay's end.
   void WaitUntilHandled();
-  // Makes the pipeline's thread flush history now; waits for it.
+  // Makes the pipeline's thread flush history now; waits for it, or gets why it is put off.
   Status Flush();
 
   // Stored before: a hub has these rows of the log's records below `next_record`; policy gave these

@@ -98,6 +98,10 @@ class PipelineFlushTest : public testing::Test {
         storage::History::Open(folder_ / "history", {.merge_in_background = false}).value());
     pipeline_ = std::make_unique<Pipeline>(*log_, *history_, quarantine_, clock_, options_);
     pipeline_->SetSnapshot(site_.Snapshot());
+    pipeline_->BeforeFlush([this]() -> Status {
+      if (may_flush_) return {};
+      return Unavailable("who has 7 rows is not known");
+    });
     ASSERT_TRUE(pipeline_->Start());
   }
   std::future<Status> Send(double from, int count) {
@@ -125,6 +129,7 @@ class PipelineFlushTest : public testing::Test {
   ManualClock clock_{At(0)};
   TestQuarantine quarantine_;
   PipelineOptions options_;
+  std::atomic<bool> may_flush_ = true;
   std::unique_ptr<storage::DurableLog> log_;
   std::unique_ptr<HeldHistory> history_;
   std::unique_ptr<Pipeline> pipeline_;
@@ -172,6 +177,41 @@ TEST_F(PipelineFlushTest, ALongTailMakesWritersWait) {
   history_->Release();
   EXPECT_TRUE(third.get());
   EXPECT_EQ(Found(), 161U);
+}
+
+TEST_F(PipelineFlushTest, OneThatIsPutOffSaysWhyAndKeepsTheTailsBound) {
+  options_.tail_rows_max = 100;
+  Start();
+  may_flush_ = false;
+  ASSERT_TRUE(Send(0, 10).get());
+  EXPECT_EQ(pipeline_->Flush().error().message, "who has 7 rows is not known");
+  size_t rows = 10;
+  Status taken;
+  for (; taken && rows < 300; rows += taken ? 10 : 0) taken = Send(100.0 * rows, 10).get();
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, Code::kUnavailable);
+  EXPECT_EQ(taken.error().message, fmt::format("{} rows wait for their files, no more are taken: "
+                                               "who has 7 rows is not known",
+                                               rows));
+  EXPECT_GT(rows, 150U);
+  EXPECT_EQ(Found(), rows);
+  EXPECT_EQ(pipeline_->ledger().gap, 0);
+  may_flush_ = true;
+  EXPECT_TRUE(pipeline_->Flush());
+  EXPECT_TRUE(Send(1e5, 10).get());
+  EXPECT_EQ(history_->flushed_sequence_end(), rows);
+}
+
+TEST_F(PipelineFlushTest, WhatIsPutOffAtTheEndIsThereAtTheNextStart) {
+  ASSERT_TRUE(Send(0, 10).get());
+  may_flush_ = false;
+  pipeline_->Stop();
+  EXPECT_EQ(history_->flushed_sequence_end(), 0U);
+  Start();
+  EXPECT_EQ(Found(), 10U);
+  may_flush_ = true;
+  EXPECT_TRUE(pipeline_->Flush());
+  EXPECT_EQ(history_->flushed_sequence_end(), 10U);
 }
 
 TEST_F(PipelineFlushTest, StoppingWaitsForTheFilesAndWritesTheRest) {

@@ -45,9 +45,9 @@ void Pipeline::Impl::Retain() {
     return LogSometimes(LogLevel::kError, "retain", "history: " + deleted.error().ToString());
   uint64_t gone = 0;
   for (const auto& deletion : *deleted) gone += deletion.level == "raw" ? deletion.rows : 0;
+  if (!deleted->empty() && options.on_deleted) options.on_deleted(*deleted);
   if (gone == 0) return;
   LogInfo("history: {} samples older than kept were deleted", gone);
-  if (options.on_deleted) options.on_deleted(*deleted);
   const GoneRows rows = RowsGone(*deleted, snapshot.get(), options.id_of);
   uint64_t booked = rows.unnamed;
   for (const auto& [point, count] : rows.of_point) booked += count;
@@ -144,8 +144,7 @@ void Pipeline::Impl::CutOff(Batch& batch) {
     for (size_t i = keep; i < batch.size(); ++i) ++rows[batch.point[i]];
     options.ledger->Evict(std::vector<std::pair<PointId, uint64_t>>(rows.begin(), rows.end()));
   }
-  size_t row = 0;
-  KeepRows(batch, [&](size_t) { return row++ < keep; });
+  KeepRows(batch, [&](size_t row) { return row < keep; });
 }
 
 // A damaged record was counted and skipped by the log; the whole ones beside it must not be lost
@@ -190,8 +189,13 @@ Status Pipeline::Impl::Replay() {
 
 // What history has by now is frozen there and written on a thread of its own; rows that come
 // meanwhile are of the next flush.
-void Pipeline::Impl::BeginFlush() {
-  for (const auto& hook : before_flush) hook();
+Status Pipeline::Impl::BeginFlush() {
+  put_off = {};
+  for (const auto& hook : before_flush)
+    if (put_off) put_off = hook();
+  metrics.put_off.Set(put_off ? 0 : 1);
+  if (!put_off) return put_off;
+  queue.Admit();
   flushing = true;
   flushing_next = history_next;
   {
@@ -205,6 +209,7 @@ void Pipeline::Impl::BeginFlush() {
     written_changed.notify_all();
     queue.Wake();
   });
+  return {};
 }
 
 std::optional<Status> Pipeline::Impl::Written(bool wait) {
@@ -233,7 +238,7 @@ Status Pipeline::Impl::EndFlush(Status status) {
 
 Status Pipeline::Impl::FlushHistory() {
   if (flushing) (void)EndFlush(*Written(true));
-  BeginFlush();
+  TRY(BeginFlush());
   return EndFlush(*Written(true));
 }
 

@@ -30,6 +30,8 @@ struct PipelineMetrics {
   Metric& log_errors =
       Counter("penstock_log_errors_total", "Failed attempts to write or sync the log.");
   Metric& history_errors = Counter("penstock_history_errors_total", "Failed writes to history.");
+  Metric& put_off = Gauge("penstock_history_flush_put_off",
+                          "1 while rows may not go to files: penstock doctor says why.");
   Metric& history_behind =
       Gauge("penstock_history_behind_records", "Log records that history still lacks.");
   Metric& damaged =
@@ -93,7 +95,7 @@ struct Pipeline::Impl {
   Status Replay();
   Status CatchUp(bool starting);
   Status ToHistory(const Batch& batch, uint64_t skip_below);
-  void BeginFlush();
+  Status BeginFlush();
   // What came of it; nothing while it runs, unless told to wait for it.
   std::optional<Status> Written(bool wait);
   Status EndFlush(Status written);
@@ -106,6 +108,9 @@ struct Pipeline::Impl {
   void SweepSilent();
   void CheckSilent(Batch& silent);
   void FlushWhenAskedOrDue();
+  bool MustFlush();
+  void TellPutOff();
+  void KeepBound();
   void Retain();
   void TakeSnapshot();
   void NameUnknown(const Batch& batch);
@@ -125,7 +130,7 @@ struct Pipeline::Impl {
   std::vector<Subscription> subscribers;
   RowCheck* check = nullptr;
   std::vector<std::function<Status()>> before_cursor;
-  std::vector<std::function<void()>> before_flush;
+  std::vector<std::function<Status()>> before_flush;
   std::function<size_t(const Batch&)> rows_to_keep;
   bool cut_off = false;  // Not all were kept.
 
@@ -142,6 +147,7 @@ struct Pipeline::Impl {
   std::shared_ptr<const things::Snapshot> snapshot;
   std::vector<storage::LogPriority> priorities;  // By PointId.
   uint64_t history_next = 0;                     // Log index that history needs next.
+  Status put_off;                                // Why the last flush did not begin.
   bool flushing = false;                         // The two below are of the running flush.
   uint64_t flushing_next = 0, flushing_asked = 0;
   Every sweep{options.sweep_every}, flush{options.flush_every}, retain{options.retain_every};

@@ -24,7 +24,7 @@ bool WriteQueue::HasRoom(size_t rows) const {
 void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds wait) {
   const size_t rows = batch.size();
   std::unique_lock lock(mutex_);
-  not_full_.wait_for(lock, wait, [&] { return closed_ || HasRoom(rows); });
+  not_full_.wait_for(lock, wait, [&] { return closed_ || barred_ || HasRoom(rows); });
   if (closed_) {
     BookRefusedAtDoor(batch);
     lock.unlock();
@@ -32,12 +32,12 @@ void WriteQueue::Put(Batch batch, Callback on_durable, std::chrono::milliseconds
     if (on_durable) on_durable(Unavailable("the node is stopping, {} samples not taken", rows));
     return;
   }
-  if (!HasRoom(rows)) {
+  if (barred_ || !HasRoom(rows)) {
     BookRefusedAtDoor(batch);
-    auto error = ResourceExhausted(
+    auto full = ResourceExhausted(
         "queue to the log is full: {} rows in {} batches wait, {} rows refused after {} ms", rows_,
         items_.size(), rows, wait.count());
-    if (on_durable) refusals_.push_back({std::move(on_durable), std::move(error).error()});
+    if (on_durable) refusals_.push_back({std::move(on_durable), barred_.value_or(full.error())});
     BookAtDoor(options_.ledger, batch);
   } else {
     // Of what the books have in the quarantine; a crash may have taken that count.
@@ -105,6 +105,19 @@ void WriteQueue::Wake() {
 bool WriteQueue::SleepUnlessClosed(std::chrono::milliseconds wait) {
   std::unique_lock lock(mutex_);
   return not_empty_.wait_for(lock, wait, [&] { return closed_; });
+}
+
+void WriteQueue::Bar(Error why) {
+  {
+    const std::lock_guard lock(mutex_);
+    barred_ = std::move(why);
+  }
+  not_full_.notify_all();
+}
+
+void WriteQueue::Admit() {
+  const std::lock_guard lock(mutex_);
+  barred_.reset();
 }
 
 void WriteQueue::Close() {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "telemetry/pipeline.h"
@@ -49,6 +50,9 @@ class WriteQueue {
   // Waits until Close, at most `wait`: the pause between attempts at a failing log. True when
   // closed.
   bool SleepUnlessClosed(std::chrono::milliseconds wait);
+  // From now on nothing is taken; who writes gets this error. Until Admit.
+  void Bar(Error why);
+  void Admit();
   void Close();
   bool closed_and_empty() const;
   bool closed() const;
@@ -81,6 +85,7 @@ class WriteQueue {
   size_t rows_ = 0, in_hand_ = 0;
   uint64_t accepted_ = 0, handled_ = 0;
   bool closed_ = false, woken_ = false;
+  std::optional<Error> barred_;
   std::chrono::steady_clock::time_point next_round_{};
   Ledger books_;
 };

@@ -36,6 +36,13 @@ uint64_t Applied::OwnRows(std::string_view hub, uint64_t from, uint64_t to) cons
   return std::min(std::max(own_to, from), to) - from;
 }
 
+uint64_t Applied::LostRows(std::string_view hub, uint64_t from, uint64_t to) const {
+  if (from >= to) return 0;
+  const uint64_t confirmed = std::clamp(rows, from, to);
+  const uint64_t behind = Holds(hub) ? 0 : to - confirmed;
+  return confirmed - from - OwnRows(hub, from, confirmed) + behind;
+}
+
 std::string FormatApplied(const Applied& applied) {
   std::string text = std::to_string(applied.rows);
   for (const Applied::Share& share : applied.shares)

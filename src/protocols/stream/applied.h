@@ -28,6 +28,9 @@ struct Applied {
   void TakeOver(const std::string& hub);
   // How many of the rows [from, to), from the first one on, are the hub's own and confirmed.
   uint64_t OwnRows(std::string_view hub, uint64_t from, uint64_t to) const;
+  // How many of the rows [from, to), which the hub made durable, can never be its own: another hub
+  // has them, or will.
+  uint64_t LostRows(std::string_view hub, uint64_t from, uint64_t to) const;
 };
 
 std::string FormatApplied(const Applied& applied);

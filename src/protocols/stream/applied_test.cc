@@ -56,6 +56,16 @@ TEST(StreamAppliedTest, TellsOwnRowsFromOthersAndFromUnconfirmedOnes) {
   EXPECT_EQ(AppliedOf("600").OwnRows("a", 100, 200), 100u);
 }
 
+TEST(StreamAppliedTest, WhatAnotherHubHasOrWillHaveIsLost) {
+  EXPECT_EQ(AppliedOf("600 a@0").LostRows("a", 550, 700), 0u);  // Still to be confirmed.
+  EXPECT_EQ(AppliedOf("600 a@0 b@600").LostRows("a", 600, 700), 100u);
+  EXPECT_EQ(AppliedOf("650 a@0 b@600").LostRows("a", 550, 700), 100u);
+  EXPECT_EQ(AppliedOf("700 a@0 b@600 a@650").LostRows("a", 600, 640), 40u);
+  EXPECT_EQ(AppliedOf("700 a@0 b@600 a@650").LostRows("a", 650, 800), 0u);
+  EXPECT_EQ(AppliedOf("600 a@0 b@500").LostRows("a", 400, 500), 0u);
+  EXPECT_EQ(AppliedOf("600 a@0 b@500").LostRows("a", 500, 500), 0u);
+}
+
 TEST(StreamAppliedTest, ForgetsTheOldestShares) {
   Applied applied;
   for (uint64_t i = 0; i < 2 * kAppliedSharesMax; ++i) {

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kSettleAttempts = 10;
 constexpr auto kSettlePause = std::chrono::milliseconds(50);
-constexpr size_t kSourcesMax = 1 << 16;
 
 // Below: durable here, or accounted for.
 uint64_t DenseEnd(const std::vector<telemetry::SequenceRange>& ranges) {
@@ -30,7 +29,7 @@ Result<Settlement::Ranges> Settlement::Replayed(storage::DurableLog& log) {
     if (batch && !batch->own())
       ranges[{batch->origin.edge, batch->origin.epoch}].Add(
           {batch->origin.first, batch->origin.first + batch->size()});
-    return ranges.size() < kSourcesMax;
+    return true;
   });
   // Damaged records are the pipeline's to tell of.
   if (!read && read.error().code != Code::kDataLoss) return std::unexpected(read.error());
@@ -87,6 +86,15 @@ size_t Settlement::RowsToKeep(const telemetry::Batch& batch, telemetry::Origins&
                            "are left out: another hub has them, or they come again",
                            first + keep, end - 1, edge));
   return keep;
+}
+
+uint64_t Settlement::RowsToForget(const Ranges& replayed) const {
+  uint64_t rows = 0;
+  for (const auto& [source, fact] : facts_)
+    if (const auto found = replayed.find(source); found != replayed.end())
+      for (const auto& [from, to] : found->second.all())
+        rows += to - from - fact.OwnRows(hub_, from, to);
+  return rows;
 }
 
 }  // namespace penstock::protocols::stream

@@ -1,11 +1,12 @@
 // What a hub that comes back still has of the stream's rows. A row that it had made durable and not
 // confirmed when it died may be another hub's by now, or come again from its edge: the hub confirms
-// what nobody has taken over, and leaves out the rest when its log is replayed.
+// what nobody has taken over, and leaves out the rest when its log is replayed. When it cannot ask
+// at that time, it asks later, and starts anew if there is something to leave out.
 //
 // Only rows that are not in the history's files can be left out; Taker::Confirm is called before
 // rows go there.
 //
-// Thread rule: one thread, before the pipeline starts.
+// Thread rule: one thread at a time.
 #pragma once
 
 #include <map>
@@ -35,6 +36,8 @@ class Settlement {
   // Of a replayed record: how many rows, from the first one on, this hub keeps. The others are
   // forgotten by `origins`, too.
   size_t RowsToKeep(const telemetry::Batch& batch, telemetry::Origins& origins) const;
+  // Of all that were replayed: how many rows are not this hub's.
+  uint64_t RowsToForget(const Ranges& replayed) const;
 
  private:
   explicit Settlement(std::string hub) : hub_(std::move(hub)) {}

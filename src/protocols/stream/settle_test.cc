@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <map>
 
 #include "protocols/stream/route.h"
+#include "protocols/stream/test_stream.h"
 #include "telemetry/batch_codec.h"
 
 namespace penstock::protocols::stream {
@@ -14,45 +14,6 @@ namespace {
 
 using telemetry::Batch;
 using telemetry::Origins;
-
-// The facts of a stream, in memory; `meanwhile` is what another hub does between a reading and the
-// next writing.
-class FactsOnly final : public storage::Stream {
- public:
-  std::map<std::string, storage::StreamFact> facts;
-  std::function<void()> meanwhile;
-
-  Result<storage::StreamFact> Fact(const std::string& key) override {
-    if (!facts.contains(key)) return NotFound("no fact {}", key);
-    const storage::StreamFact fact = facts[key];
-    if (meanwhile) std::exchange(meanwhile, nullptr)();
-    return fact;
-  }
-  Result<uint64_t> SetFact(const std::string& key, const std::string& value,
-                           uint64_t number) override {
-    if (facts[key].number != number) return Aborted("{} was written by somebody else", key);
-    facts[key] = {value, number + 1};
-    return number + 1;
-  }
-  Status Publish(uint32_t, const std::string&, ByteView) override { return {}; }
-  Status WaitPublished(std::chrono::milliseconds) override { return {}; }
-  void Restart() override {}
-  Result<std::unique_ptr<storage::StreamReader>> Read(uint32_t) override {
-    return Unavailable("facts only");
-  }
-  Status Tell(const std::string&, const std::string&) override { return {}; }
-  Status Listen(const std::string&, std::function<void(std::string)>) override { return {}; }
-  Result<uint64_t> TakeLease(const std::string&, const std::string&) override { return 1; }
-  Result<uint64_t> RenewLease(const std::string&, const std::string&, uint64_t) override {
-    return 1;
-  }
-  void GiveLease(const std::string&) override {}
-  Result<std::vector<std::string>> Leases() override { return std::vector<std::string>(); }
-  const storage::StreamOptions& options() const override { return options_; }
-
- private:
-  storage::StreamOptions options_;
-};
 
 class StreamSettleTest : public testing::Test {
  protected:
@@ -75,63 +36,88 @@ class StreamSettleTest : public testing::Test {
     EXPECT_TRUE(log_->Sync());
     return batch;
   }
-  Settlement Settled(const std::string& hub) {
+  Settlement Settled() {
     const auto replayed = Settlement::Replayed(*log_);
     EXPECT_TRUE(replayed);
-    auto made = Settlement::Make(hub, stream_, *replayed, *origins_);
+    auto made = Settlement::Make("hub-a", stream_, *replayed, *origins_);
     EXPECT_TRUE(made) << made.error().ToString();
     return std::move(*made);
   }
-  std::string& fact() { return stream_.facts[AppliedKey("line-1", 77)].value; }
+  // What of these rows hub-a keeps, and the fact afterwards.
+  void ExpectKept(const Batch& batch, uint64_t rows, std::string_view then) {
+    EXPECT_EQ(Settled().RowsToKeep(batch, *origins_), rows);
+    EXPECT_EQ(stream_.Value(kFact), then);
+  }
+  void Say(const std::string& value) { stream_.Put(kFact, value); }
 
   const std::filesystem::path folder_ =
       std::filesystem::temp_directory_path() / fmt::format("penstock-settle-{}", getpid());
   std::unique_ptr<storage::DurableLog> log_;
   std::unique_ptr<storage::Records> records_;
   std::unique_ptr<Origins> origins_;
-  FactsOnly stream_;
+  const std::string kFact = AppliedKey("line-1", 77);
+  TestStream stream_;
 };
 
 TEST_F(StreamSettleTest, WhatNobodyTookOverIsConfirmed) {
   const Batch batch = Stored(0, 50);
-  fact() = "30 hub-a@0";
-  const Settlement settlement = Settled("hub-a");
-  EXPECT_EQ(fact(), "50 hub-a@0");
-  EXPECT_EQ(settlement.RowsToKeep(batch, *origins_), 50u);
+  Say("30 hub-a@0");
+  ExpectKept(batch, 50, "50 hub-a@0");
 }
 
 TEST_F(StreamSettleTest, WhatAnotherHubTookOverIsLeftOut) {
   const Batch batch = Stored(0, 50);
   origins_->Observe(batch);
-  fact() = "90 hub-a@0 hub-b@30";
-  const Settlement settlement = Settled("hub-a");
-  EXPECT_EQ(fact(), "90 hub-a@0 hub-b@30");
-  EXPECT_EQ(settlement.RowsToKeep(batch, *origins_), 30u);
+  Say("90 hub-a@0 hub-b@30");
+  ExpectKept(batch, 30, "90 hub-a@0 hub-b@30");
   EXPECT_EQ(origins_->StateOf("line-1", 77).durable, 30u);
 }
 
 TEST_F(StreamSettleTest, RowsBehindAHoleAreNotConfirmedAndComeAgain) {
   Stored(0, 20);
   const Batch behind = Stored(30, 20);
-  fact() = "0 hub-a@0";
-  const Settlement settlement = Settled("hub-a");
-  EXPECT_EQ(fact(), "20 hub-a@0");
-  EXPECT_EQ(settlement.RowsToKeep(behind, *origins_), 0u);
+  Say("0 hub-a@0");
+  ExpectKept(behind, 0, "20 hub-a@0");
 }
 
 TEST_F(StreamSettleTest, AHubThatIsFasterWins) {
   const Batch batch = Stored(0, 50);
-  fact() = "30 hub-a@0";
-  stream_.meanwhile = [&] { stream_.facts[AppliedKey("line-1", 77)] = {"30 hub-a@0 hub-b@30", 1}; };
-  const Settlement settlement = Settled("hub-a");
-  EXPECT_EQ(fact(), "30 hub-a@0 hub-b@30");
-  EXPECT_EQ(settlement.RowsToKeep(batch, *origins_), 30u);
+  Say("30 hub-a@0");
+  stream_.meanwhile = [&] { Say("30 hub-a@0 hub-b@30"); };
+  ExpectKept(batch, 30, "30 hub-a@0 hub-b@30");
+}
+
+// A thousand edges with 64 partitions each are 64,000 of them.
+TEST_F(StreamSettleTest, HoweverManyEdgesThereAreTheRowsOfAllAreSettled) {
+  constexpr uint64_t kSources = 70'000;
+  Bytes record;
+  Batch last;
+  last.Add(PointId{1}, FromMicros(1), FromMicros(1), 1);
+  for (uint64_t epoch = 0; epoch < kSources; ++epoch) {
+    last.origin = {"line-1", 1000 + epoch, 0};
+    record.clear();
+    telemetry::EncodeBatch(last, record);
+    ASSERT_TRUE(log_->Append(record));
+  }
+  ASSERT_TRUE(log_->Sync());
+  stream_.Put(AppliedKey("line-1", last.origin.epoch), "0 hub-a@0 hub-b@0");
+  EXPECT_EQ(Settled().RowsToKeep(last, *origins_), 0u);
+}
+
+// Asked late, when the rows were replayed: what would be left out then.
+TEST_F(StreamSettleTest, TellsHowManyOfTheReplayedRowsMustGo) {
+  Stored(0, 50);
+  Say("90 hub-a@0 hub-b@30");
+  const auto replayed = Settlement::Replayed(*log_).value();
+  EXPECT_EQ(Settled().RowsToForget(replayed), 20u);
+  Say("30 hub-a@0");
+  EXPECT_EQ(Settled().RowsToForget(replayed), 0u);
+  EXPECT_EQ(stream_.Value(kFact), "50 hub-a@0");
 }
 
 TEST_F(StreamSettleTest, RowsThatDidNotComeByTheStreamStay) {
   const Batch batch = Stored(0, 50);
-  const Settlement settlement = Settled("hub-a");
-  EXPECT_EQ(settlement.RowsToKeep(batch, *origins_), 50u);
+  EXPECT_EQ(Settled().RowsToKeep(batch, *origins_), 50u);
 }
 
 }  // namespace

@@ -38,10 +38,10 @@ Metric& Skipped() {
                                   "Messages behind missing rows; their edge sends them again.");
   return metric;
 }
-Metric& Doubled() {
+Metric& Waiting() {
   static Metric& metric =
-      Counter("penstock_stream_rows_doubled_total",
-              "Rows that another hub took over while this one, cut off, made them durable, too.");
+      Gauge("penstock_stream_rows_unconfirmed",
+            "Rows durable here that waited to be confirmed when they were last looked at.");
   return metric;
 }
 
@@ -84,19 +84,30 @@ void Taker::Stop() {
   std::vector<uint32_t> held;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [number, partition] : held_) held.push_back(number);
+    for (const auto& [number, partition] : held_) {
+      held.push_back(number);
+      partition->thread.request_stop();
+    }
   }
-  for (const uint32_t number : held) Drop(number, true);
+  for (const uint32_t number : held) Drop(number);
   say_thread_.request_stop();
   say_thread_.join();
-  parts_.stream.GiveLease("hub." + options_.hub);
+  (void)Confirm();
+  // Of a stream that is away the leases run out by themselves.
+  storage::Stream& stream = parts_.stream;
+  const auto away = [this] {
+    const std::lock_guard lock(mutex_);
+    return !answered_;
+  };
+  if (away() || !stream.RenewLease("hub." + options_.hub, options_.hub, member_)) return;
+  for (const uint32_t number : held) stream.GiveLease(LeaseName(number));
+  stream.GiveLease("hub." + options_.hub);
 }
 
 void Taker::HoldLeases(const std::stop_token& stop) {
   const auto every = parts_.stream.options().lease / 5;
   while (!stop.stop_requested()) {
-    if (const Status balanced = Balance(); !balanced)
-      LogSometimes(LogLevel::kWarn, "stream-leases", balanced.error().ToString());
+    Answered(Balance());
     Pause(stop, every);
   }
 }
@@ -105,19 +116,26 @@ Status Taker::Balance() {
   storage::Stream& stream = parts_.stream;
   // Renewing comes first; what fails for too long is dropped in time.
   std::vector<uint32_t> lost;
-  // Only this thread changes the map; the network shall hold up nobody.
+  // Only this thread changes the map; the network shall hold up nobody, and a stream that is away
+  // is asked once, for each question takes seconds then.
+  Status away;
   for (auto& [number, partition] : held_) {
-    const auto renewed = stream.RenewLease(LeaseName(number), options_.hub, partition->lease);
+    const auto renewed = away ? stream.RenewLease(LeaseName(number), options_.hub, partition->lease)
+                              : Result<uint64_t>(std::unexpected(away.error()));
+    const bool theirs = !renewed && renewed.error().code == Code::kAborted;
     if (renewed) partition->lease = *renewed, partition->renewed = Steady::now();
+    if (!renewed && !theirs) away = std::unexpected(renewed.error());
     const bool late = Steady::now() - partition->renewed > stream.options().lease * 3 / 5;
-    if (!renewed && (renewed.error().code == Code::kAborted || late)) lost.push_back(number);
+    if (theirs || (!renewed && late)) lost.push_back(number);
   }
   for (const uint32_t number : lost) {
     LogWarn("stream: partition {} is no longer this hub's", number);
-    Drop(number, false);
+    Drop(number);
   }
-  auto member = member_ == 0 ? stream.TakeLease("hub." + options_.hub, options_.hub)
-                             : stream.RenewLease("hub." + options_.hub, options_.hub, member_);
+  TRY(away);
+  auto member = stream.RenewLease("hub." + options_.hub, options_.hub, member_);
+  if (!member && member.error().code == Code::kAborted)
+    member = stream.TakeLease("hub." + options_.hub, options_.hub);
   member_ = member ? *member : 0;
   if (!member) return std::unexpected(member.error());
 
@@ -134,7 +152,11 @@ Status Taker::Balance() {
     for (const auto& [number, partition] : held_)
       if (++mine > share) surplus.push_back(number);
   }
-  for (const uint32_t number : surplus) Drop(number, true);
+  for (const uint32_t number : surplus) {
+    Drop(number);
+    (void)SayOnce();
+    stream.GiveLease(LeaseName(number));
+  }
   for (uint32_t i = 0; i < partitions && mine < share; ++i) {
     if (taken.contains(LeaseName(i))) continue;
     const size_t before = mine;
@@ -155,14 +177,18 @@ void Taker::Take(uint32_t number) {
   Partition& started = *partition;
   const std::lock_guard lock(mutex_);
   // What another hub did meanwhile is in the facts.
-  std::erase_if(claims_,
-                [&](const auto& each) { return PartitionIn(each.first.second) == number; });
+  std::erase_if(claims_, [&](const auto& each) {
+    return PartitionIn(each.first.second) == number && UnconfirmedOf(each.first, each.second) == 0;
+  });
+  for (auto& [source, claim] : claims_)
+    if (PartitionIn(source.second) == number) claim.fresh = false;
   held_[number] = std::move(partition);
   started.thread =
       std::jthread([this, &started](const std::stop_token& stop) { Read(started, stop); });
 }
 
-void Taker::Drop(uint32_t number, bool give_back) {
+// Finishes what was fetched of it.
+void Taker::Drop(uint32_t number) {
   std::unique_ptr<Partition> partition;
   {
     const std::lock_guard lock(mutex_);
@@ -173,9 +199,6 @@ void Taker::Drop(uint32_t number, bool give_back) {
   }
   partition->thread.request_stop();
   partition->thread.join();
-  if (!give_back) return;
-  SayOnce();
-  parts_.stream.GiveLease(LeaseName(number));
 }
 
 void Taker::Read(Partition& partition, const std::stop_token& stop) {
@@ -232,9 +255,13 @@ void Taker::Read(Partition& partition, const std::stop_token& stop) {
 // The first time that this hub hears of an edge's partition since it took it: what other hubs have
 // of it, and that from there on it is this hub's.
 Status Taker::Meet(const Source& source) {
+  std::optional<Claim> before;  // Of rows that it could not confirm when it had the partition last.
   {
     const std::lock_guard lock(mutex_);
-    if (claims_.contains(source)) return {};
+    if (const auto found = claims_.find(source); found != claims_.end()) {
+      if (found->second.fresh) return {};
+      before = found->second;
+    }
   }
   const std::string key = AppliedKey(source.first, source.second);
   for (int i = 0;; ++i) {
@@ -245,8 +272,11 @@ Status Taker::Meet(const Source& source) {
       ASSIGN_OR_RETURN(claim.applied, ParseApplied(fact->value));
       claim.number = fact->number;
     }
-    if (claim.applied.Holds(options_.hub)) return Claimed(source, std::move(claim));
+    const bool holds = claim.applied.Holds(options_.hub);
     claim.applied.TakeOver(options_.hub);
+    if (before && !StillOurs(source, *before, claim.applied))
+      return Aborted("rows of {} are another hub's by now", source.first);
+    if (holds) return Claimed(source, std::move(claim));
     const auto number = parts_.stream.SetFact(key, FormatApplied(claim.applied), claim.number);
     if (number) {
       claim.number = *number;
@@ -341,8 +371,8 @@ void Taker::Apply(Partition& partition, storage::StreamMessage message) {
                            done();  // It would not become readable; the edge sends its rows again.
                          }
                          const std::lock_guard lock(moving->mutex);
-                         // Anything but this comes again, and so does what is behind it.
-                         if (!answer && !unreadable) moving->failed = true;
+                         // What is behind it would not be confirmed: it comes again.
+                         if (!answer) moving->failed = true;
                          --moving->count;
                          moving->bytes -= bytes;
                          moving->changed.notify_all();
@@ -352,15 +382,33 @@ void Taker::Apply(Partition& partition, storage::StreamMessage message) {
 void Taker::Say(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     Pause(stop, kSayEvery);
-    SayOnce();
+    (void)SayOnce();
   }
 }
 
-void Taker::Confirm() {
-  if (Steady::now().time_since_epoch().count() >= silent_until_) SayOnce();
+Status Taker::Confirm() {
+  bool silent = false;
+  {
+    const std::lock_guard lock(mutex_);
+    silent = Steady::now() < silent_until_;
+    // Also of messages that are not answered, for some of their rows are still on their way.
+    for (const auto& [source, claim] : claims_)
+      if (!silent && UnconfirmedOf(source, claim) > 0) changed_.try_emplace(source);
+  }
+  LookForHoles(!silent && SayOnce());
+  const uint64_t rows = Unconfirmed();
+  if (rows == 0) return {};
+  const std::lock_guard lock(mutex_);
+  auto error =
+      Unavailable("{} rows of the stream wait to be confirmed: {}", rows,
+                  answered_ ? "rows before them are missing"
+                            : fmt::format("the stream is away since {}: {}",
+                                          FormatTime(failing_since_), answered_.error().message));
+  error.error().Fix("look at the NATS servers that stream: names");
+  return error;
 }
 
-void Taker::SayOnce() {
+Status Taker::SayOnce() {
   const std::lock_guard saying(saying_);
   decltype(changed_) changed;
   {
@@ -379,9 +427,20 @@ void Taker::SayOnce() {
     auto& again = changed_[source];
     again.insert(again.begin(), done.begin(), done.end());
   }
-  if (status) return;
-  silent_until_ = (Steady::now() + kSilence).time_since_epoch().count();
-  LogSometimes(LogLevel::kWarn, "stream-say", status.error().ToString());
+  if (!changed.empty()) Answered(status);
+  return status;
+}
+
+void Taker::Answered(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (!status) {
+    LogSometimes(LogLevel::kWarn, "stream-away", status.error().ToString());
+    if (answered_) failing_since_ = parts_.clock.Now();
+    silent_until_ = Steady::now() + kSilence;
+  } else {
+    silent_until_ = {};
+  }
+  answered_ = status;
 }
 
 // Fails when the stream is away. False: the rows turn out to be another hub's, which gets the
@@ -399,24 +458,26 @@ Result<bool> Taker::SayOf(const Source& source) {
       claim = found->second;
     }
     if (durable <= claim.applied.rows) break;
-    claim.applied.rows = durable;
-    auto number = parts_.stream.SetFact(key, FormatApplied(claim.applied), claim.number);
+    Applied now = claim.applied;
+    now.rows = durable;
+    auto number = parts_.stream.SetFact(key, FormatApplied(now), claim.number);
     if (!number && (number.error().code != Code::kAborted || i == kClaimAttempts))
       return std::unexpected(number.error());
     if (!number) {
-      // Our own word whose answer was lost, or another hub's.
-      ASSIGN_OR_RETURN(const storage::StreamFact fact, parts_.stream.Fact(key));
-      ASSIGN_OR_RETURN(claim.applied, ParseApplied(fact.value));
-      if (!claim.applied.Holds(options_.hub)) {
-        LoseClaim(source, claim.applied);
-        return false;
+      // Our own word whose answer was lost, or another hub's, or a stream that lost its facts.
+      const auto fact = parts_.stream.Fact(key);
+      if (!fact && fact.error().code != Code::kNotFound) return std::unexpected(fact.error());
+      now = claim.applied;
+      if (fact) {
+        ASSIGN_OR_RETURN(now, ParseApplied(fact->value));
       }
-      number = fact.number;
+      if (!StillOurs(source, claim, now)) return false;
+      number = fact ? fact->number : 0;
       if (i > 0) std::this_thread::sleep_for(kClaimPause);
     }
     const std::lock_guard lock(mutex_);
     if (const auto found = claims_.find(source); found != claims_.end()) {
-      found->second.applied = claim.applied;
+      found->second.applied = now;
       found->second.number = *number;
     }
   }
@@ -424,27 +485,71 @@ Result<bool> Taker::SayOf(const Source& source) {
   return true;
 }
 
-void Taker::LoseClaim(const Source& source, const Applied& now) {
-  uint64_t doubled = 0;
+// Rows that are durable here and, as far as this hub knows, nobody's by the facts.
+uint64_t Taker::UnconfirmedOf(const Source& source, const Claim& claim) const {
+  uint64_t rows = 0;
   for (const auto& range : parts_.origins.StateOf(source.first, source.second).ranges)
-    if (const uint64_t from = std::max(range.from, now.shares.back().from); from < range.to)
-      doubled += range.to - from;
-  doubled_ += doubled;
-  Doubled().Add(doubled);
-  LogWarn("stream: hub {} took over {} of {} from row {} on; {} rows from there on are here, too",
-          now.shares.back().hub, PartitionIn(source.second), source.first, now.shares.back().from,
-          doubled);
+    rows += range.to - std::clamp(claim.applied.rows, range.from, range.to);
+  return rows;
+}
+
+uint64_t Taker::Unconfirmed() const {
+  uint64_t rows = 0;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [source, claim] : claims_) rows += UnconfirmedOf(source, claim);
+  Waiting().Set(static_cast<int64_t>(rows));
+  return rows;
+}
+
+// Whether the rows that wait to be confirmed still can be, as the fact is now. If not, only a
+// replay of the log forgets them.
+bool Taker::StillOurs(const Source& source, const Claim& claim, const Applied& now) {
+  uint64_t lost = 0;
+  for (const auto& range : parts_.origins.StateOf(source.first, source.second).ranges)
+    lost += now.LostRows(options_.hub, std::max(range.from, claim.applied.rows), range.to);
+  if (lost == 0 && now.Holds(options_.hub)) return true;
+  if (lost > 0) {
+    parts_.start_anew(
+        fmt::format("another hub took over {} of {} from row {} on; {} rows that were "
+                    "not confirmed here are left out",
+                    PartitionIn(source.second), source.first, claim.applied.rows, lost));
+    return false;
+  }
   const std::lock_guard lock(mutex_);
   claims_.erase(source);
+  return false;
+}
+
+// Rows whose predecessors do not come: the next replay forgets them, and they come again.
+void Taker::LookForHoles(bool confirmed) {
+  std::optional<std::pair<Source, uint64_t>> hole;
+  bool too_long = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [source, claim] : claims_) {
+      if (!confirmed || hole) break;
+      if (UnconfirmedOf(source, claim) > 0) hole = {source, claim.applied.rows};
+    }
+    if (hole != hole_) hole_since_ = Steady::now();
+    hole_ = hole;
+    too_long = hole_ && Steady::now() - hole_since_ > options_.hole_patience;
+  }
+  if (too_long)
+    parts_.start_anew(fmt::format("row {} of {} in {} does not come; rows behind it are left out",
+                                  hole->second, hole->first.first,
+                                  PartitionIn(hole->first.second)));
 }
 
 Json Taker::ToJson() const {
-  Json partitions = Json::array();
+  Json json = {{"hub", options_.hub},          {"partitions", Json::array()},
+               {"messages", messages_.load()}, {"refused", refused_.load()},
+               {"skipped", skipped_.load()},   {"unconfirmed", Unconfirmed()}};
   const std::lock_guard lock(mutex_);
-  for (const auto& [number, partition] : held_) partitions.push_back(number);
-  return {{"hub", options_.hub},          {"partitions", std::move(partitions)},
-          {"messages", messages_.load()}, {"refused", refused_.load()},
-          {"skipped", skipped_.load()},   {"doubled", doubled_.load()}};
+  for (const auto& [number, partition] : held_) json["partitions"].push_back(number);
+  if (!answered_)
+    json["error"] =
+        fmt::format("away since {}: {}", FormatTime(failing_since_), answered_.error().message);
+  return json;
 }
 
 }  // namespace penstock::protocols::stream
