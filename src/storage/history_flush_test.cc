@@ -171,5 +171,24 @@ TEST_F(HistoryFlushTest, ThousandsAtOnceGetWhatEachGetsAlone) {
   }
 }
 
+TEST_F(HistoryFlushTest, APointAskedForTwiceHasItsRowsTwice) {
+  Append(kFlushStart, 1);
+  std::vector<std::string> paths;
+  for (const uint32_t p : {9, 3, 5, 3, 1, 2, 4, 6, 7, 8, 9}) paths.push_back(PathOf(p));
+  for (const bool in_files : {false, true}) {
+    if (in_files) {
+      ASSERT_TRUE(history_->Flush());
+    }
+    const auto series = Aggregate(paths, kFlushStart, kFlushStart + hours(1), Duration(0));
+    const auto coverage = history_->CoverageOf(paths, kFlushStart, kFlushStart + hours(1)).value();
+    ASSERT_EQ(series.size(), paths.size());
+    for (size_t i = 0; i < paths.size(); ++i) {
+      EXPECT_EQ(series[i].path, paths[i]);
+      EXPECT_EQ(series[i].buckets.size(), 1U) << paths[i] << in_files;
+      EXPECT_EQ(coverage[i].count, 1U) << paths[i] << in_files;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace penstock::storage

@@ -59,11 +59,14 @@ uint32_t HistoryPoints::Find(std::string_view path) const {
   return known != by_path_.end() ? known->second : kNone;
 }
 
-std::vector<std::string> HistoryPoints::ProductsOf(uint32_t entry) const {
-  std::vector<std::string> products{products_[entries_[entry].product]};
+void HistoryPoints::AddProductsOf(uint32_t entry, std::vector<std::string>& products) const {
+  const auto add = [&](uint32_t product) {
+    if (std::ranges::find(products, products_[product]) == products.end())
+      products.push_back(products_[product]);
+  };
+  add(entries_[entry].product);
   const auto [first, last] = moved_.equal_range(entry);
-  for (auto moved = first; moved != last; ++moved) products.push_back(products_[moved->second]);
-  return products;
+  for (auto moved = first; moved != last; ++moved) add(moved->second);
 }
 
 bool HistoryPoints::TakeLast(uint32_t entry, Time time, Time ingest_time, double value,

@@ -48,8 +48,8 @@ class HistoryPoints {
   const Entry& operator[](uint32_t entry) const { return entries_[entry]; }
   size_t size() const { return entries_.size(); }
   const std::string& product(uint32_t number) const { return products_[number]; }
-  // All products that the point was ever stored under.
-  std::vector<std::string> ProductsOf(uint32_t entry) const;
+  // Adds the products that the point was ever stored under and that `products` does not have.
+  void AddProductsOf(uint32_t entry, std::vector<std::string>& products) const;
   // Takes a row as the last one when it is later; true when it was.
   bool TakeLast(uint32_t entry, Time time, Time ingest_time, double value, uint32_t quality,
                 uint64_t sequence);

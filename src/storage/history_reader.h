@@ -54,6 +54,7 @@ class HistoryReader : public History {
   };
   // False: enough.
   using VisitRows = std::function<bool(const Rows&)>;
+  using VisitPoint = std::function<void(size_t place, const Rows&)>;
   // What a query works on, unchanged by what happens meanwhile.
   struct View {
     std::shared_ptr<const Catalog> catalog;
@@ -66,6 +67,13 @@ class HistoryReader : public History {
     bool text = false;
     std::vector<std::string> products;
   };
+  // Many of them, for one pass over what there is.
+  struct Targets {
+    std::vector<SortedPath> sorted;     // The paths are the caller's.
+    std::vector<uint32_t> by_id;        // PointId.value -> first place in `sorted`, plus one.
+    std::vector<std::string> products;  // Of all of them.
+    bool texts = false;                 // Of some of them.
+  };
   class GroupScan;
 
   virtual Status LoadCatalog() = 0;
@@ -73,6 +81,7 @@ class HistoryReader : public History {
   // parquet_history_query.cc
   View Look();
   Target TargetOf(const std::string& path) const;
+  Targets TargetsOf(std::span<const std::string> paths) const;
   void ScanTails(const View& view, const Target& target, Time from, Time to,
                  const VisitRows& visit) const;
   Status ScanFile(const StoredFile& file, const std::string& path, std::span<const TimeSpan> spans,
@@ -87,12 +96,13 @@ class HistoryReader : public History {
 
   // parquet_history_trend.cc
   Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);
-  Status FoldMany(const View& view, std::span<const Target> targets, Time from, Time to,
+  Status FoldMany(const View& view, const Targets& targets, Time from, Time to,
                   std::vector<TrendFold>& folds);
-  using VisitPoint = std::function<void(size_t place, const Rows&)>;
   using VisitPointStep = std::function<void(size_t place, const RollupStep&)>;
 
-  // parquet_history_many.cc. Rows of one span may come as a step instead, if `fold` is set.
+  // parquet_history_many.cc: all rows in memory; those of a file, of which rows of one span may
+  // come as a step instead, if `fold` is set.
+  static void ScanTails(const View& view, const Targets& targets, const VisitPoint& visit);
   Status ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
                   std::span<const TimeSpan> spans, const VisitPoint& visit,
                   const VisitPointStep& fold = nullptr);
@@ -131,6 +141,8 @@ class HistoryReader : public History {
   uint64_t uses_ = 0;
   size_t opened_groups_ = 0, opened_files_ = 0;
 };
+
+inline constexpr size_t kOneByOne = 8;  // So few points are looked up each by itself.
 
 // kInvalidArgument unless from < to.
 Status CheckHistoryRange(Time from, Time to);

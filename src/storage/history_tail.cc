@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <utility>
 
 #include "base/check.h"
 
@@ -69,29 +70,35 @@ void TailRows::Sort() {
   Reorder(sequence, order);
 }
 
+// From the last row on, so that each chain begins with its first.
+const TailBlock::Chains& TailBlock::ChainsOf() const {
+  std::call_once(chained_, [this] {
+    auto chains = std::make_unique_for_overwrite<Chains>();
+    chains->first.fill(kRows);
+    for (size_t row = kRows; row-- > 0;)
+      chains->next[row] =
+          std::exchange(chains->first[ChainOf(point[row])], static_cast<uint16_t>(row));
+    chains_ = std::move(chains);
+  });
+  return *chains_;
+}
+
+// Most rows lie in full blocks, where a point's are found; the rest of them is looked through.
 void TailSnapshot::Collect(PointId point, Time from, Time to, TailRows& out) const {
   const int64_t first = ToMicros(from), end = ToMicros(to);
-  constexpr size_t kStride = 64;
-  for (size_t b = 0, left = rows; left > 0; ++b) {
-    const TailBlock& block = *blocks[b];
-    const size_t some = std::min(left, TailBlock::kRows);
-    for (size_t begin = 0; begin < some; begin += kStride) {
-      const size_t behind = std::min(begin + kStride, some);
-      uint32_t found = 0;  // Without a branch, so that the compiler compares many at once.
-      for (size_t i = begin; i < behind; ++i) found |= block.point[i] == point.value ? 1U : 0U;
-      if (found == 0) continue;
-      for (size_t i = begin; i < behind; ++i) {
-        if (block.point[i] != point.value || block.time[i] < first || block.time[i] >= end)
-          continue;
-        out.time.push_back(block.time[i]);
-        out.ingest_time.push_back(block.ingest_time(i));
-        out.value.push_back(block.value[i]);
-        out.quality.push_back(block.quality[i]);
-        out.sequence.push_back(block.sequence(i));
-      }
-    }
-    left -= some;
-  }
+  const auto take = [&](const TailBlock& block, size_t row) {
+    if (block.time[row] < first || block.time[row] >= end) return;
+    out.time.push_back(block.time[row]);
+    out.ingest_time.push_back(block.ingest_time(row));
+    out.value.push_back(block.value[row]);
+    out.quality.push_back(block.quality[row]);
+    out.sequence.push_back(block.sequence(row));
+  };
+  const size_t full = rows / TailBlock::kRows, behind = rows % TailBlock::kRows;
+  for (size_t b = 0; b < full; ++b)
+    blocks[b]->ForRowsOf(point, [&](size_t row) { take(*blocks[b], row); });
+  for (size_t row = 0; row < behind; ++row)
+    if (blocks[full]->point[row] == point.value) take(*blocks[full], row);
 }
 
 TailByPoint::TailByPoint(TailSnapshot tail) : tail_(std::move(tail)) {

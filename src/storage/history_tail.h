@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -40,7 +41,25 @@ struct TailBlock {
   // Rows [row, row + ingest.size()), behind all that were put; numbered from `sequence` on.
   void Put(size_t row, std::span<const Time> ingest, uint64_t sequence);
 
+  // Calls visit(row) for the rows of a point in their order. Of a full block, which is not written
+  // to any more; for any thread.
+  template <typename Visit>
+  void ForRowsOf(PointId of, const Visit& visit) const {
+    const Chains& chains = ChainsOf();
+    for (uint16_t row = chains.first[ChainOf(of.value)]; row < kRows; row = chains.next[row])
+      if (point[row] == of.value) visit(row);
+  }
+
  private:
+  // Rows whose points fall together, each with the next one; kRows ends them.
+  static constexpr int kChainBits = 12;
+  struct Chains {
+    std::array<uint16_t, 1 << kChainBits> first;
+    std::array<uint16_t, kRows> next;
+  };
+  static size_t ChainOf(uint32_t point) { return (point * 0x9E3779B1U) >> (32 - kChainBits); }
+  const Chains& ChainsOf() const;
+
   static constexpr uint8_t kByRow = 255;
   struct Stretch {
     int64_t ingest;
@@ -55,6 +74,9 @@ struct TailBlock {
   std::array<Stretch, kByRow> stretches_;
   size_t stretches_used_ = 0;  // The writer's alone.
   std::unique_ptr<ByRow> by_row_;
+  // Made by who asks first: blocks that nobody asks for a point need none. A tenth of the block.
+  mutable std::once_flag chained_;
+  mutable std::unique_ptr<const Chains> chains_;
 };
 
 // Rows of one point, sorted by time, of equal times in the order of arrival.

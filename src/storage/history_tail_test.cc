@@ -12,7 +12,7 @@ class HistoryTailTest : public ::testing::Test {
     std::vector<PointId> point;
     std::vector<Time> time, ingest(rows, FromMicros(ingest_us));
     for (size_t i = 0; i < rows; ++i) {
-      point.push_back(PointId{static_cast<uint32_t>(sequences_.size() % kPoints)});
+      point.push_back(PointId{static_cast<uint32_t>(sequences_.size() % points_)});
       time.push_back(FromMicros(static_cast<int64_t>(sequences_.size())));
       sequences_.push_back(first_sequence + i);
     }
@@ -27,7 +27,7 @@ class HistoryTailTest : public ::testing::Test {
     const TailByPoint sorted(snapshot);
     ASSERT_EQ(ToMicros(sorted.first_time()), 0);
     ASSERT_EQ(ToMicros(sorted.last_time()), static_cast<int64_t>(rows) - 1);
-    for (uint32_t point = 0; point < kPoints; ++point) {
+    for (uint32_t point = 0; point < points_; ++point) {
       TailRows taken, collected;
       sorted.Take(point, taken);
       snapshot.Collect(PointId{point}, Time::min(), Time::max(), collected);
@@ -41,7 +41,7 @@ class HistoryTailTest : public ::testing::Test {
     }
   }
 
-  static constexpr uint32_t kPoints = 3;
+  uint32_t points_ = 3;
   HistoryTail tail_;
   std::vector<uint64_t> sequences_;
 };
@@ -51,6 +51,12 @@ TEST_F(HistoryTailTest, RowsOfBigBatchesKeepTheirTimesAndNumbers) {
   for (int64_t batch = 0; batch < 20; ++batch, sequence += 5007) Append(5000, batch * 10, sequence);
   ExpectAll(tail_.Snapshot(), 100'000);
   EXPECT_EQ(tail_.sequence_end(), sequence - 7);
+}
+
+TEST_F(HistoryTailTest, RowsOfManyPointsAreFound) {
+  points_ = 5000;
+  Append(60'000, 7, 50);
+  ExpectAll(tail_.Snapshot(), 60'000);
 }
 
 TEST_F(HistoryTailTest, RowsThatComeOneByOneDoToo) {

@@ -31,6 +31,22 @@ bool LiesInOne(std::span<const TimeSpan> spans, const ParquetFile::Group& group)
 
 }  // namespace
 
+void HistoryReader::ScanTails(const View& view, const Targets& targets, const VisitPoint& visit) {
+  for (const TailSnapshot& tail : view.tails)
+    tail.ForEach([&](const TailBlock& block, size_t row) {
+      const uint32_t id = block.point[row];
+      if (id >= targets.by_id.size() || targets.by_id[id] == 0) return;
+      const Time time = FromMicros(block.time[row]);
+      const Rows one{{&time, 1}, {&block.value[row], 1}, {&block.quality[row], 1}};
+      const size_t first = targets.by_id[id] - 1;
+      // The same point may be asked for more than once.
+      for (size_t at = first;
+           at < targets.sorted.size() && targets.sorted[at].entry == targets.sorted[first].entry;
+           ++at)
+        visit(targets.sorted[at].place, one);
+    });
+}
+
 Status HistoryReader::ScanMany(const StoredFile& file, std::span<const SortedPath> paths,
                                std::span<const TimeSpan> spans, const VisitPoint& visit,
                                const VisitPointStep& fold) {

@@ -101,8 +101,29 @@ HistoryReader::Target HistoryReader::TargetOf(const std::string& path) const {
   target.entry = entry;
   target.id = PointId{points_[entry].id};
   target.text = points_[entry].text;
-  target.products = points_.ProductsOf(entry);
+  points_.AddProductsOf(entry, target.products);
   return target;
+}
+
+HistoryReader::Targets HistoryReader::TargetsOf(std::span<const std::string> paths) const {
+  Targets targets;
+  targets.sorted.reserve(paths.size());
+  for (const std::string& path : paths) targets.sorted.push_back({path, targets.sorted.size()});
+  const auto earlier = [](const SortedPath& a, const SortedPath& b) { return a.path < b.path; };
+  if (!std::ranges::is_sorted(targets.sorted, earlier)) std::ranges::sort(targets.sorted, earlier);
+  const std::lock_guard lock(mutex_);
+  for (size_t i = targets.sorted.size(); i-- > 0;) {
+    SortedPath& path = targets.sorted[i];
+    path.entry = points_.Find(path.path);
+    if (path.entry == HistoryPoints::kNone) continue;
+    const HistoryPoints::Entry& point = points_[path.entry];
+    points_.AddProductsOf(path.entry, targets.products);
+    targets.texts = targets.texts || point.text;
+    if (point.id == HistoryPoints::kNone) continue;
+    if (point.id >= targets.by_id.size()) targets.by_id.resize(size_t{point.id} + 1);
+    targets.by_id[point.id] = static_cast<uint32_t>(i + 1);
+  }
+  return targets;
 }
 
 Result<ParquetFilePointer> HistoryReader::OpenFile(const std::string& path,
@@ -256,16 +277,12 @@ Result<std::vector<HistoryRow>> HistoryReader::Read(const std::string& path, Tim
 Result<std::vector<History::Coverage>> HistoryReader::CoverageOf(std::span<const std::string> paths,
                                                                  Time from, Time to) {
   TRY(CheckHistoryRange(from, to));
-  constexpr size_t kOneByOne = 8;  // So few points are looked up each by itself.
   const View view = Look();
   const TimeSpan span{from, to};
   std::vector<CoverageFold> folds(paths.size(), CoverageFold(from, to));
-  std::vector<SortedPath> sorted;
-  std::vector<std::string> products;
-  std::vector<uint32_t> by_id;  // PointId.value -> place plus one.
-  for (size_t i = 0; i < paths.size(); ++i) {
-    const Target target = TargetOf(paths[i]);
-    if (paths.size() <= kOneByOne) {
+  if (paths.size() <= kOneByOne) {
+    for (size_t i = 0; i < paths.size(); ++i) {
+      const Target target = TargetOf(paths[i]);
       const auto add = [&](const Rows& rows) {
         folds[i].Add(rows.time, rows.quality);
         return true;
@@ -273,30 +290,15 @@ Result<std::vector<History::Coverage>> HistoryReader::CoverageOf(std::span<const
       for (const StoredFilePointer& file : view.catalog->FilesOf(target.products, from, to))
         TRY(ScanFile(*file, paths[i], {&span, 1}, add));
       ScanTails(view, target, from, to, add);
-      continue;
     }
-    sorted.push_back({paths[i], i, target.entry});
-    for (const std::string& product : target.products)
-      if (std::find(products.begin(), products.end(), product) == products.end())
-        products.push_back(product);
-    if (target.id.value == HistoryPoints::kNone) continue;
-    if (target.id.value >= by_id.size()) by_id.resize(size_t{target.id.value} + 1);
-    by_id[target.id.value] = static_cast<uint32_t>(i + 1);
-  }
-  if (!sorted.empty()) {
-    std::sort(sorted.begin(), sorted.end(),
-              [](const SortedPath& a, const SortedPath& b) { return a.path < b.path; });
-    for (const TailSnapshot& tail : view.tails)
-      tail.ForEach([&](const TailBlock& block, size_t row) {
-        const uint32_t id = block.point[row];
-        if (id >= by_id.size() || by_id[id] == 0) return;
-        const Time time = FromMicros(block.time[row]);
-        folds[by_id[id] - 1].Add({&time, 1}, {&block.quality[row], 1});
-      });
-    for (const StoredFilePointer& file : view.catalog->FilesOf(products, from, to))
-      TRY(ScanMany(*file, sorted, {&span, 1}, [&](size_t place, const Rows& rows) {
-        folds[place].Add(rows.time, rows.quality);
-      }));
+  } else {
+    const Targets targets = TargetsOf(paths);
+    const auto add = [&](size_t place, const Rows& rows) {
+      folds[place].Add(rows.time, rows.quality);
+    };
+    ScanTails(view, targets, add);
+    for (const StoredFilePointer& file : view.catalog->FilesOf(targets.products, from, to))
+      TRY(ScanMany(*file, targets.sorted, {&span, 1}, add));
   }
   std::vector<Coverage> coverages;
   for (size_t i = 0; i < paths.size(); ++i) coverages.push_back(folds[i].Finish(paths[i]));

@@ -14,7 +14,6 @@ namespace {
 constexpr size_t kBucketsMax = 100'000;
 constexpr size_t kRowsPerStep = 16;  // A step of a rollup costs as much as so many rows.
 constexpr size_t kThreadsMax = 4, kPointsPerThread = 500;
-constexpr size_t kOneByOne = 8;  // So few points are looked up each by itself.
 
 // The parts of `spans` in [from, to], widened to whole minutes so that steps
 // stay whole.
@@ -129,50 +128,28 @@ Result<std::vector<TrendSeries>> HistoryReader::Aggregate(std::span<const std::s
   if ((to - origin) / step > static_cast<int64_t>(kBucketsMax))
     return InvalidArgument("more than {} buckets", kBucketsMax);
   const View view = Look();
-  std::vector<Target> targets;
-  std::vector<TrendFold> folds;
-  for (const std::string& path : paths) {
-    targets.push_back(TargetOf(path));
-    folds.emplace_back(from, to, origin, step);
-  }
-  const bool texts =
-      std::any_of(targets.begin(), targets.end(), [](const Target& target) { return target.text; });
-  if (texts || targets.size() <= kOneByOne) {
-    for (size_t i = 0; i < targets.size(); ++i) TRY(Fold(view, targets[i], folds[i], from, to));
+  std::vector<TrendFold> folds(paths.size(), TrendFold(from, to, origin, step));
+  const Targets targets = paths.size() > kOneByOne ? TargetsOf(paths) : Targets();
+  if (paths.size() <= kOneByOne || targets.texts) {
+    for (size_t i = 0; i < paths.size(); ++i)
+      TRY(Fold(view, TargetOf(paths[i]), folds[i], from, to));
   } else {
     TRY(FoldMany(view, targets, from, to, folds));
   }
   std::vector<TrendSeries> series;
-  for (size_t i = 0; i < targets.size(); ++i)
-    series.push_back({std::move(targets[i].path), folds[i].Finish()});
+  series.reserve(paths.size());
+  for (size_t i = 0; i < paths.size(); ++i) series.push_back({paths[i], folds[i].Finish()});
   return series;
 }
 
 // A pass over each file serves all points.
-Status HistoryReader::FoldMany(const View& view, std::span<const Target> targets, Time from,
-                               Time to, std::vector<TrendFold>& folds) {
-  std::vector<uint32_t> by_id;  // PointId.value -> place plus one.
-  std::vector<SortedPath> sorted;
-  std::vector<std::string> products;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const Target& target = targets[i];
-    sorted.push_back({target.path, i, target.entry});
-    for (const std::string& product : target.products)
-      if (std::find(products.begin(), products.end(), product) == products.end())
-        products.push_back(product);
-    if (target.id.value == HistoryPoints::kNone) continue;
-    if (target.id.value >= by_id.size()) by_id.resize(size_t{target.id.value} + 1);
-    by_id[target.id.value] = static_cast<uint32_t>(i + 1);
-  }
-  std::sort(sorted.begin(), sorted.end(),
-            [](const SortedPath& a, const SortedPath& b) { return a.path < b.path; });
-  for (const TailSnapshot& tail : view.tails)
-    tail.ForEach([&](const TailBlock& block, size_t row) {
-      const uint32_t id = block.point[row];
-      if (id >= by_id.size() || by_id[id] == 0) return;
-      const Time time = FromMicros(block.time[row]);
-      folds[by_id[id] - 1].Add({&time, 1}, {&block.value[row], 1}, {&block.quality[row], 1});
-    });
+Status HistoryReader::FoldMany(const View& view, const Targets& targets, Time from, Time to,
+                               std::vector<TrendFold>& folds) {
+  const auto fold_rows = [&](size_t place, const Rows& rows) {
+    folds[place].Add(rows.time, rows.value, rows.quality);
+  };
+  ScanTails(view, targets, fold_rows);
+  const auto& [sorted, by_id, products, texts] = targets;
   if (products.empty()) return {};
   Plan plan = PlanOf(folds.front(), *view.catalog, products);
   const auto files = view.catalog->FilesOf(products, from, to);
@@ -186,9 +163,6 @@ Status HistoryReader::FoldMany(const View& view, std::span<const Target> targets
   if (!by_hours) plan.from_hours = plan.before;
   // Some thousand points are shared among the cores: each takes a stretch of the sorted paths, so
   // that no two fold the same point or read the same rows.
-  const auto fold_rows = [&](size_t place, const Rows& rows) {
-    folds[place].Add(rows.time, rows.value, rows.quality);
-  };
   const auto fold_step = [&](size_t place, const RollupStep& step) { folds[place].AddStep(step); };
   const auto scan = [&](std::span<const SortedPath> paths) -> Status {
     for (const StoredRollupPointer& rollup : view.catalog->rollups) {
@@ -205,7 +179,7 @@ Status HistoryReader::FoldMany(const View& view, std::span<const Target> targets
       const std::vector<TimeSpan> left =
           Clip(info.by_hour && by_hours ? plan.ends : plan.spans, info.first_time, info.last_time);
       if (left.empty()) continue;
-      std::vector<bool> found(targets.size());
+      std::vector<bool> found(sorted.size());
       std::vector<TimeSpan> whole, ends;
       SplitSpans(left, kMinuteStep, whole, ends);
       if (info.by_minute && !whole.empty()) {
