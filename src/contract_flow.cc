@@ -56,7 +56,7 @@ Status ContractFlow::FinishReleases(storage::History& history) {
 
 std::string ContractFlow::ContractOf(const things::Point& point) const {
   const auto rules = check_->rules();
-  const std::string contract = rules == nullptr ? "" : rules->ContractOf(point.id);
+  const std::string contract(rules == nullptr ? "" : rules->ContractOf(point.id));
   return contract.empty() ? point.contract : contract;
 }
 

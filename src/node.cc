@@ -206,7 +206,8 @@ Status Node::Parts::OpenStores(const std::string& models_folder) {
   TRY(LearnTexts());
   if (archive) archive->EvictFrom(*history);
   ASSIGN_OR_RETURN(ledger, telemetry::PointLedger::Open(settings.data + "/ledger", epoch.value));
-  ASSIGN_OR_RETURN(quarantine, telemetry::QuarantineStore::Open(*records));
+  ASSIGN_OR_RETURN(quarantine,
+                   telemetry::QuarantineStore::Open(*records, settings.data + "/quarantine"));
   ASSIGN_OR_RETURN(contracts, ContractFlow::Open(settings.folder, *records, *clock, *quarantine,
                                                  directory->snapshot(), *texts));
   ASSIGN_OR_RETURN(

@@ -2,7 +2,8 @@
 // what was acknowledged, and what it trims meanwhile is in the history, which
 // is copied after it. Rows that are in both are known by their sequences and
 // taken once. The records come last: they know every point and every alarm that
-// the samples before them speak of.
+// the samples before them speak of, and how much of the quarantine's spool, which
+// is copied before them, they have.
 //
 // Files of the history never change, so a backup on the same file system is
 // hard links.
@@ -34,8 +35,8 @@ constexpr const char* kIndex = "backup.json";
 constexpr size_t kIndexBytesMax = 512 << 20;
 constexpr size_t kPiece = 1 << 20;
 // Of this life of the node, or derived, or a backup itself.
-const std::set<std::string, std::less<>> kLeftOut = {"history", "log",       "records.db", "lock",
-                                                     "epoch",   "node.json", "backups",    "tmp"};
+const std::set<std::string, std::less<>> kLeftOut = {
+    "history", "log", "quarantine", "lock", "epoch", "records.db", "backups", "node.json", "tmp"};
 
 // Bytes and CRC-32C of what was copied. kNotFound when the source is gone.
 struct Copied {
@@ -115,8 +116,8 @@ Result<std::vector<std::string>> FilesBelow(const std::string& folder,
   return files;
 }
 
-// Oldest segment first. One that was trimmed meanwhile is in the history, and
-// so are those before it: they go too, so that the copy has no hole.
+// Oldest segment first. One that was trimmed meanwhile is in the history (the
+// records), and so are those before it: they go too, so that the copy has no hole.
 Status CopyLog(const std::string& from, const std::string& to) {
   TRY(MakeFolders(to));
   const auto names = ListFiles(from, ".log");
@@ -132,8 +133,10 @@ Status CopyLog(const std::string& from, const std::string& to) {
     for (const std::string& before : copied) unlink((to + "/" + before).c_str());
     copied.clear();
   }
-  const auto cursors = CopyBytes(from + "/cursors", to + "/cursors");
-  if (!cursors && cursors.error().code != Code::kNotFound) return std::unexpected(cursors.error());
+  for (const std::string_view rest : {"/cursors", "/name"}) {
+    const auto one = CopyBytes(fmt::format("{}{}", from, rest), fmt::format("{}{}", to, rest));
+    if (!one && one.error().code != Code::kNotFound) return std::unexpected(one.error());
+  }
   return {};
 }
 
@@ -189,6 +192,7 @@ bool IsInside(const std::string& path) {
 Result<Json> BackUp(const BackupSource& source, const std::string& folder, Time now) {
   TRY(CheckEmpty(folder));
   TRY(CopyLog(source.data + "/log", folder + "/log"));
+  TRY(CopyLog(source.data + "/quarantine", folder + "/quarantine"));
   TRY(MakeFolders(folder + "/history"));
   if (source.history != nullptr) TRY(source.history->CopyTo(folder + "/history"));
   if (source.records != nullptr) {

@@ -33,6 +33,7 @@ struct LogOptions {
   // can read it any more.
   std::function<void(uint64_t index, LogPriority priority, ByteView record)> on_evict;
   Disk* disk = nullptr;  // The system's; a test gives one that fails. Outlives the log.
+  std::string gauges = "penstock_log";  // Its size and age: "..._bytes" and so on.
 };
 
 class DurableLog {

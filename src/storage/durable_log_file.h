@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "storage/disk.h"
 #include "storage/durable_log.h"
 #include "storage/folder_lock.h"
@@ -97,6 +98,9 @@ class FileLog final : public DurableLog {
   Disk& disk_;
   const SystemClock system_clock_;
   const Clock& clock_;
+  Metric& held_bytes_ = Gauge(options_.gauges + "_bytes", "Bytes in the durable log.");
+  Metric& oldest_written_ = Gauge(options_.gauges + "_oldest_timestamp_seconds",
+                                  "When the log's oldest segment was last written to.");
   std::unique_ptr<FolderLock> lock_;
 
   mutable std::mutex mutex_;  // Guards segments_: the list and the marks.

@@ -23,16 +23,6 @@ Metric& RecordsGivenUp() {
   return metric;
 }
 
-Metric& LogBytes() {
-  static Metric& metric = Gauge("penstock_log_bytes", "Bytes in the durable log.");
-  return metric;
-}
-Metric& OldestWritten() {
-  static Metric& metric = Gauge("penstock_log_oldest_timestamp_seconds",
-                                "When the log's oldest segment was last written to.");
-  return metric;
-}
-
 }  // namespace
 
 Status FileLog::Trim() {
@@ -70,8 +60,8 @@ Status FileLog::TrimTo(uint64_t bytes_max) {
       removed = true;
     }
     begin_ = segments_.front()->first_index;
-    LogBytes().Set(static_cast<int64_t>(bytes_));
-    OldestWritten().Set(ToMicros(segments_.front()->written) / 1'000'000);
+    held_bytes_.Set(static_cast<int64_t>(bytes_));
+    oldest_written_.Set(ToMicros(segments_.front()->written) / 1'000'000);
   }
   return removed ? SyncFolder(folder_) : Status();
 }

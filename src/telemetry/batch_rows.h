@@ -36,6 +36,11 @@ struct RowRange {
   size_t begin = 0, end = 0;
 };
 
+inline void AddRows(Batch& to, const Batch& from, const RowRange& rows) {
+  for (size_t i = rows.begin; i < rows.end; ++i)
+    to.Add(from.point[i], from.source_time[i], from.ingest_time[i], from.value[i], from.quality[i]);
+}
+
 // The same for rows that are known: `gone`, rising and apart. The rows between move as whole runs.
 inline void RemoveRows(Batch& batch, std::span<const RowRange> gone) {
   const auto close_up = [&](auto& column) {

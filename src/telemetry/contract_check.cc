@@ -3,9 +3,9 @@
 // range of its description. What is outside, or of a point with rules that no range can say, is
 // judged exactly here, and the reasons are put into words.
 //
-// A message and a transaction per bad sample would let one broken sensor slow the whole node:
-// neighbouring rows of one point that break one rule become one violation, and all violations of a
-// batch are kept in one transaction.
+// A wrong contract makes a violation of every row of a site, so each must be cheap: neighbouring
+// rows of one point that break one rule become one violation, what is said of it is put into words
+// once per contract and once more when somebody is shown it, and thousands are kept at once.
 #include "telemetry/contract_check.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,8 @@ using things::ContractField;
 using things::ContractRule;
 using things::ValueType;
 
-constexpr size_t kRunRowsMax = 65'536;  // Of one violation.
+constexpr size_t kRunRowsMax = 65'536;                        // Of one violation that is no burst.
+constexpr size_t kFoundRows = 65'536, kFoundSentences = 256;  // So much is kept at once.
 
 // A source that says "bad" promises nothing; our own mark for a wild value is no such word.
 bool Promised(Quality quality) { return !IsBad(quality) || quality == kBadOutOfRange; }
@@ -39,37 +40,48 @@ bool HasSampleRules(const ContractField& field) {
                      [](const ContractRule& rule) { return rule.PerSample(); });
 }
 
-std::string Unit(const ContractField& field) { return field.unit.empty() ? "" : " " + field.unit; }
-
-ContractRules::Breach RangeBreach(const ContractField& field, double value, bool low) {
-  const auto& range = field.range;
-  return {low ? "minimum" : "maximum",
-          fmt::format("{}{} is {} {}{}; correct it, release it as it is, or widen the contract",
-                      value, Unit(field),
-                      low ? (range.low_open ? "not above" : "below")
-                          : (range.high_open ? "not below" : "above"),
-                      low ? range.low : range.high, Unit(field))};
+std::string UnitShown(const ContractField& field) {
+  return field.unit.empty() ? "" : " " + field.unit;
 }
 
-std::optional<ContractRules::Breach> RuleBreach(const ContractField& field, double value) {
-  for (const ContractRule& rule : field.rules) {
-    if (!rule.PerSample()) continue;
-    const bool listed = std::binary_search(rule.values.begin(), rule.values.end(), value);
-    if (rule.metric == ContractRule::Metric::kMissing && listed)
-      return ContractRules::Breach{
-          "missing_values",
-          fmt::format("{} stands for a missing value ({}); see the source", value, rule.name)};
-    if (rule.metric == ContractRule::Metric::kInvalid && !listed)
-      return ContractRules::Breach{"invalid_values",
-                                   fmt::format("{} is none of the {} valid values ({})", value,
-                                               rule.values.size(), rule.name)};
-  }
-  return std::nullopt;
+std::string BeyondRange(const ContractField& field, bool low) {
+  const auto& range = field.range;
+  const std::string unit = UnitShown(field);
+  return fmt::format(
+      "{} is {} {}{}; correct it, release it as it is, or widen the contract", unit,
+      low ? (range.low_open ? "not above" : "below") : (range.high_open ? "not below" : "above"),
+      low ? range.low : range.high, unit);
+}
+
+constexpr std::string_view kNotFinite = " is not a finite number";
+constexpr std::string_view kNoBoolean = " is no boolean";
+constexpr std::string_view kNotWhole = " is no whole number";
+
+std::string BehindRule(const ContractRule& rule) {
+  if (rule.metric == ContractRule::Metric::kMissing)
+    return fmt::format(" stands for a missing value ({}); see the source", rule.name);
+  return fmt::format(" is none of the {} valid values ({})", rule.values.size(), rule.name);
+}
+
+// The rule's name when the value breaks it, else "".
+std::string_view BrokenBy(const ContractRule& rule, double value) {
+  if (!rule.PerSample()) return "";
+  const bool listed = std::binary_search(rule.values.begin(), rule.values.end(), value);
+  if (rule.metric == ContractRule::Metric::kMissing && listed) return "missing_values";
+  if (rule.metric == ContractRule::Metric::kInvalid && !listed) return "invalid_values";
+  return "";
 }
 
 }  // namespace
 
 // --- The rules
+
+ContractRules::Words::Words(const ContractField& field)
+    : low(BeyondRange(field, true)),
+      high(BeyondRange(field, false)),
+      step(fmt::format(" is no multiple of {}", field.range.step)) {
+  for (const ContractRule& rule : field.rules) rules.push_back(BehindRule(rule));
+}
 
 ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contracts,
                              std::shared_ptr<const things::Snapshot> snapshot, const Texts* texts)
@@ -86,7 +98,9 @@ ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contract
         contract == nullptr ? nullptr : contract->FindField(point.property);
     if (field == nullptr || field->type != point.type || field->unit != point.unit) continue;
     field_of_[id] = static_cast<uint32_t>(fields_.size());
-    fields_.push_back({field, &point, contract->reference(), nullptr});
+    const auto reference = references_.try_emplace(contract.get(), contract->reference()).first;
+    const auto words = words_.try_emplace(field, *field).first;
+    fields_.push_back({field, &point, reference->second, &words->second, nullptr});
     if (point.type == ValueType::kString) {
       if (texts_ == nullptr || !TextRules::Has(*field)) continue;
       fields_.back().text_rules = std::make_unique<const TextRules>(*field);
@@ -103,47 +117,55 @@ ContractRules::ContractRules(std::shared_ptr<const things::ContractSet> contract
   limits_ = std::move(limits);
 }
 
-const std::string& ContractRules::ContractOf(PointId point) const {
-  return FieldOf(point).contract;
+std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double value) const {
+  Violation what;
+  std::deque<std::string> sentences;
+  if (!Find(FieldOf(point), value, what, sentences)) return std::nullopt;
+  return Breach{what.rule, MessageShown(what, value)};
 }
 
-std::optional<ContractRules::Breach> ContractRules::Judge(PointId point, double value) const {
-  const Field& entry = FieldOf(point);
-  if (entry.field == nullptr) return std::nullopt;
-  if (entry.point->type == ValueType::kString) return JudgeText(entry, value);
+bool ContractRules::Find(const Field& entry, double value, Violation& what,
+                         std::deque<std::string>& sentences) const {
+  if (entry.field == nullptr) return false;
   const ContractField& field = *entry.field;
   const ValueType type = entry.point->type;
-  if (!std::isfinite(value)) return Breach{"type", "the value is not a finite number"};
-  if (type == ValueType::kBoolean) {
-    if (value != 0 && value != 1) return Breach{"type", fmt::format("{} is no boolean", value)};
-    return RuleBreach(field, value);
-  }
+  if (type == ValueType::kString) return FindInText(entry, value, what, sentences);
+  what.of_text = false;
+  const auto breaks = [&](std::string_view rule, std::string_view why) {
+    what.rule = rule;
+    what.why = why;
+    return true;
+  };
+  if (!std::isfinite(value)) return breaks("type", kNotFinite);
+  if (type == ValueType::kBoolean && value != 0 && value != 1) return breaks("type", kNoBoolean);
   if (type == ValueType::kInteger && std::nearbyint(value) != value)
-    return Breach{"type", fmt::format("{} is no whole number", value)};
+    return breaks("type", kNotWhole);
   const auto& range = field.range;
-  if (value < range.low || (range.low_open && value == range.low))
-    return RangeBreach(field, value, true);
-  if (value > range.high || (range.high_open && value == range.high))
-    return RangeBreach(field, value, false);
-  if (range.step > 0 && !OnStep(value, range.step))
-    return Breach{"step", fmt::format("{} is no multiple of {}", value, range.step)};
-  return RuleBreach(field, value);
+  if (type != ValueType::kBoolean) {
+    if (value < range.low || (range.low_open && value == range.low))
+      return breaks("minimum", entry.words->low);
+    if (value > range.high || (range.high_open && value == range.high))
+      return breaks("maximum", entry.words->high);
+    if (range.step > 0 && !OnStep(value, range.step)) return breaks("step", entry.words->step);
+  }
+  for (size_t i = 0; i < field.rules.size(); ++i)
+    if (const auto rule = BrokenBy(field.rules[i], value); !rule.empty())
+      return breaks(rule, entry.words->rules[i]);
+  return false;
 }
 
-std::optional<ContractRules::Breach> ContractRules::JudgeText(const Field& entry,
-                                                              double value) const {
-  if (entry.text_rules == nullptr) return std::nullopt;
+bool ContractRules::FindInText(const Field& entry, double value, Violation& what,
+                               std::deque<std::string>& sentences) const {
+  if (entry.text_rules == nullptr) return false;
   const auto text = texts_->Find(value);
-  if (!text) return std::nullopt;  // Lost, or from before the point was one of text.
+  if (!text) return false;  // Lost, or from before the point was one of text.
   auto breach = entry.text_rules->Judge(value, *text);
-  if (!breach) return std::nullopt;
-  return Breach{std::move(breach->first), std::move(breach->second)};
-}
-
-std::string ContractRules::Shown(const Field& entry, double value) const {
-  const bool text = texts_ != nullptr && entry.point->type == ValueType::kString;
-  const auto found = text ? texts_->Find(value) : std::nullopt;
-  return found ? std::string(*found) : fmt::format("{}", value);
+  if (!breach) return false;
+  what.of_text = true;
+  what.text = *text;
+  what.rule = breach->first;
+  what.why = sentences.emplace_back(std::move(breach->second));
+  return true;
 }
 
 // --- The check
@@ -184,22 +206,33 @@ std::shared_ptr<const ValueLimits> ContractCheck::Begin(uint64_t next_sequence) 
 void ContractCheck::Judge(Batch& batch, std::span<const uint32_t> suspects,
                           std::vector<PointId>& taken) {
   if (rules_ == nullptr || suspects.empty()) return;
-  const std::vector<Violation> violations = Collect(batch, suspects);
-  if (violations.empty()) return;
-  if (const Status kept = sink_.Keep(violations); !kept) {
-    LogSometimes(LogLevel::kError, "quarantine",
-                 "quarantine keeps nothing: " + kept.error().ToString());
-    return MarkInstead(batch);
-  }
+  gone_.clear();
+  found_.Clear();
+  found_rows_.clear();
+  Collect(batch, suspects);
+  KeepFound(batch);
   for (const RowRange& range : gone_)
     taken.insert(taken.end(), batch.point.begin() + static_cast<ptrdiff_t>(range.begin),
                  batch.point.begin() + static_cast<ptrdiff_t>(range.end));
   RemoveRows(batch, gone_);
 }
 
+void ContractCheck::KeepFound(Batch& batch) {
+  if (found_.list.empty()) return;
+  if (const Status kept = sink_.Keep(found_); kept) {
+    gone_.insert(gone_.end(), found_rows_.begin(), found_rows_.end());
+  } else {
+    LogSometimes(LogLevel::kError, "quarantine",
+                 "quarantine keeps nothing: " + kept.error().ToString());
+    MarkInstead(batch);
+  }
+  found_.Clear();
+  found_rows_.clear();
+}
+
 void ContractCheck::MarkInstead(Batch& batch) const {
   size_t marked = 0;
-  for (const RowRange& range : gone_)
+  for (const RowRange& range : found_rows_)
     for (size_t i = range.begin; i < range.end; ++i) {
       ++marked;
       if (IsGood(batch.quality[i])) batch.quality[i] = kUncertainEngineeringUnitsExceeded;
@@ -224,16 +257,8 @@ inline void ContractCheck::FetchAhead(const Batch& batch, std::span<const uint32
   __builtin_prefetch(&point->property);
 }
 
-// Judges the suspects exactly; gone_ then says which rows go.
-std::vector<Violation> ContractCheck::Collect(const Batch& batch,
-                                              std::span<const uint32_t> suspects) {
-  gone_.clear();
-  std::vector<Violation> violations;
-  const auto add_rows = [&](Batch& rows, const RowRange& range) {
-    for (size_t i = range.begin; i < range.end; ++i)
-      rows.Add(batch.point[i], batch.source_time[i], batch.ingest_time[i], batch.value[i],
-               batch.quality[i]);
-  };
+// Judges the suspects exactly, and keeps what breaks its contract, much at a time.
+void ContractCheck::Collect(Batch& batch, std::span<const uint32_t> suspects) {
   size_t judged = 0;  // Rows below are.
   for (size_t i = 0; i < suspects.size(); ++i) {
     FetchAhead(batch, suspects, i);
@@ -244,31 +269,60 @@ std::vector<Violation> ContractCheck::Collect(const Batch& batch,
     const RowRange range{
         begin, burst ? BurstEnd(batch, begin, entry.point->sample_rate_hz) : begin + size_t{1}};
     judged = range.end;
-    std::optional<ContractRules::Breach> breach;
+    Violation what;
     size_t at = range.begin;
-    for (; at < range.end && !breach; ++at)
-      if (Promised(batch.quality[at])) breach = rules_->Judge(batch.point[at], batch.value[at]);
-    if (!breach) continue;
-    Violation* last = violations.empty() ? nullptr : &violations.back();
-    // Each wrong text is shown by itself.
-    const bool alike = entry.point->type != ValueType::kString ||
-                       (last != nullptr && last->rows.value.back() == batch.value[begin]);
-    if (last != nullptr && alike && !burst && gone_.back().end == begin &&
-        last->rule == breach->rule && last->rows.point.back() == batch.point[begin] &&
-        last->rows.size() < kRunRowsMax) {
-      add_rows(last->rows, range);
-    } else {
-      violations.push_back({entry.contract,
-                            entry.point->path(),
-                            std::move(breach->rule),
-                            rules_->Shown(entry, batch.value[at - 1]),
-                            std::move(breach->message),
-                            {}});
-      add_rows(violations.back().rows, range);
-    }
-    gone_.push_back(range);
+    while (at < range.end && !(Promised(batch.quality[at]) &&
+                               rules_->Find(entry, batch.value[at], what, found_.sentences)))
+      ++at;
+    if (at == range.end || (!burst && JoinsLast(batch, begin, what))) continue;
+    what.contract = entry.contract;
+    what.thing = entry.point->thing;
+    what.property = entry.point->property;
+    what.offending = static_cast<uint32_t>(at - range.begin);
+    AddFound(batch, range, what, batch.value[at]);
   }
-  return violations;
+}
+
+// A row like the one before it makes no violation of its own; but each wrong text is shown.
+bool ContractCheck::JoinsLast(const Batch& batch, uint32_t row, const Violation& what) {
+  if (found_.list.empty() || found_rows_.back().end != row ||
+      found_.rows.point.back() != batch.point[row])
+    return false;
+  Violation& last = found_.list.back();
+  if (last.rule != what.rule || last.rows >= kRunRowsMax ||
+      (what.of_text && found_.rows.value.back() != batch.value[row]))
+    return false;
+  ++last.rows;
+  AddRows(found_.rows, batch, {row, row + size_t{1}});
+  ++found_rows_.back().end;
+  return true;
+}
+
+// As one violation; a very long burst as several that all say the same.
+void ContractCheck::AddFound(Batch& batch, const RowRange& range, Violation what, double value) {
+  const bool several = range.end - range.begin > kViolationRowsMax;
+  const std::string text = several ? ValueShown(what, value) : "",
+                    why = several ? MessageShown(what, value) : "";
+  for (size_t begin = range.begin; begin < range.end;) {
+    const RowRange piece{begin, std::min(range.end, begin + kViolationRowsMax)};
+    if (several) {
+      what.of_text = true;
+      what.text = found_.sentences.emplace_back(text);
+      what.why = found_.sentences.emplace_back(why);
+      what.offending = 0;
+    }
+    what.rows = static_cast<uint32_t>(piece.end - piece.begin);
+    found_.list.push_back(what);
+    AddRows(found_.rows, batch, piece);
+    if (!found_rows_.empty() && found_rows_.back().end == piece.begin)
+      found_rows_.back().end = piece.end;
+    else
+      found_rows_.push_back(piece);
+    begin = piece.end;
+    if (found_.list.size() >= kViolationsMax || found_.rows.size() >= kFoundRows ||
+        found_.sentences.size() >= kFoundSentences)
+      KeepFound(batch);
+  }
 }
 
 }  // namespace penstock::telemetry

@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,26 +25,10 @@
 #include "telemetry/text_rules.h"
 #include "telemetry/texts.h"
 #include "telemetry/value_limits.h"
+#include "telemetry/violation.h"
 #include "things/contract_directory.h"
 
 namespace penstock::telemetry {
-
-// Rows of one point that broke one rule, as they came.
-struct Violation {
-  std::string contract;  // "pump@1.2.0"
-  std::string path;      // "pump-7/discharge_pressure"
-  std::string rule;      // "minimum", "maximum", "type", "step", "invalid_values" ...
-  std::string value;     // The first offending value, as text.
-  std::string message;
-  Batch rows;  // With the pipeline's marks; one row, a burst, or a run of rows.
-};
-
-class ViolationSink {
- public:
-  virtual ~ViolationSink() = default;
-  // All durable, or none and an error.
-  virtual Status Keep(std::span<const Violation> violations) = 0;
-};
 
 // The contracts of a site as they are applied; immutable.
 class ContractRules {
@@ -52,24 +38,35 @@ class ContractRules {
                 std::shared_ptr<const things::Snapshot> snapshot, const Texts* texts = nullptr);
 
   struct Breach {
-    std::string rule, message;
+    std::string_view rule;
+    std::string message;
   };
   // Exactly what is wrong with the value, or nothing.
   std::optional<Breach> Judge(PointId point, double value) const;
   // "pump@1.2.0", or "" for a point that no contract has a promise about.
-  const std::string& ContractOf(PointId point) const;
+  std::string_view ContractOf(PointId point) const { return FieldOf(point).contract; }
   const things::ContractSet& contracts() const { return *contracts_; }
 
  private:
   friend class ContractCheck;
+  // What is said behind a number that breaks a rule of a field.
+  struct Words {
+    explicit Words(const things::ContractField& field);
+    std::string low, high, step;
+    std::vector<std::string> rules;  // As in the field.
+  };
   struct Field {
     const things::ContractField* field = nullptr;  // Owned by contracts_.
     const things::Point* point = nullptr;          // Owned by snapshot_.
-    std::string contract;
+    std::string_view contract;                     // These two owned by this.
+    const Words* words = nullptr;
     std::unique_ptr<const TextRules> text_rules;  // Of a point of text, when there are any.
   };
-  std::optional<Breach> JudgeText(const Field& entry, double value) const;
-  std::string Shown(const Field& entry, double value) const;  // The value, or its text.
+  // True: rule, why, text and of_text say what is wrong. Sentences of texts are added.
+  bool Find(const Field& entry, double value, Violation& what,
+            std::deque<std::string>& sentences) const;
+  bool FindInText(const Field& entry, double value, Violation& what,
+                  std::deque<std::string>& sentences) const;
   const Field& FieldOf(PointId id) const { return fields_[field_of_[std::min(id.value, end_)]]; }
 
   std::shared_ptr<const things::ContractSet> contracts_;
@@ -79,6 +76,8 @@ class ContractRules {
   uint32_t end_ = 0;
   const Texts* texts_ = nullptr;
   std::vector<Field> fields_;  // The first has no contract.
+  std::map<const things::DataContract*, std::string> references_;
+  std::map<const things::ContractField*, Words> words_;
 };
 
 class ContractCheck final : public RowCheck {
@@ -95,15 +94,17 @@ class ContractCheck final : public RowCheck {
   std::shared_ptr<const ContractRules> rules() const;
 
   std::shared_ptr<const ValueLimits> Begin(uint64_t next_sequence) override;
-  // The others keep their order. When the sink can keep nothing (full disk) the violating rows stay
-  // in the batch, marked at best uncertain, counted: better a wrong value that says so than a lost
-  // one.
+  // The others keep their order. What the sink cannot keep (full disk) stays in the batch, marked
+  // at best uncertain, counted: better a wrong value that says so than a lost one.
   void Judge(Batch& batch, std::span<const uint32_t> suspects,
              std::vector<PointId>& taken) override;
 
  private:
   void Switch(uint64_t next_sequence);
-  std::vector<Violation> Collect(const Batch& batch, std::span<const uint32_t> suspects);
+  void Collect(Batch& batch, std::span<const uint32_t> suspects);
+  bool JoinsLast(const Batch& batch, uint32_t row, const Violation& what);
+  void AddFound(Batch& batch, const RowRange& range, Violation what, double value);
+  void KeepFound(Batch& batch);
   void FetchAhead(const Batch& batch, std::span<const uint32_t> suspects, size_t at) const;
   void MarkInstead(Batch& batch) const;
 
@@ -115,7 +116,9 @@ class ContractCheck final : public RowCheck {
 
   // The pipeline's thread only.
   std::shared_ptr<const ContractRules> rules_;
-  std::vector<RowRange> gone_;  // Of the batch in hand: to be taken out.
+  // Of the batch in hand: what is to be taken out, and what was found since the last Keep.
+  std::vector<RowRange> gone_, found_rows_;
+  Violations found_;
 };
 
 }  // namespace penstock::telemetry

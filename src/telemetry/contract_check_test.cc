@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "storage/temporary_folder.h"
 #include "telemetry/contract_periods.h"
@@ -46,17 +47,6 @@ class Plant {
   things::ContractObject object;
 };
 
-class Kept final : public ViolationSink {
- public:
-  Status Keep(std::span<const Violation> found) override {
-    if (full) return ResourceExhausted("the disk is full");
-    violations.insert(violations.end(), found.begin(), found.end());
-    return {};
-  }
-  bool full = false;
-  std::vector<Violation> violations;
-};
-
 Batch Rows(PointId point, const std::vector<double>& values, Quality quality = kGood) {
   Batch batch;
   for (size_t i = 0; i < values.size(); ++i)
@@ -83,7 +73,7 @@ class ContractCheckTest : public testing::Test {
     return batch.value;
   }
   Plant plant_;
-  Kept kept_;
+  KeptViolations kept_;
   ContractCheck check_{kept_};
   std::vector<PointId> taken_;
 };
@@ -125,7 +115,7 @@ TEST_F(ContractCheckTest, KnowsEveryKindOfRule) {
     const auto breach = plant_.Rules()->Judge(id, value);
     // The check and the judge always agree.
     EXPECT_EQ(Check(Rows(id, {value})).empty(), breach.has_value()) << value;
-    return breach ? breach->rule : "";
+    return std::string(breach ? breach->rule : "");
   };
   EXPECT_EQ(rule(whole, 5), "");
   EXPECT_EQ(rule(whole, 5.5), "type");
@@ -169,6 +159,38 @@ TEST_F(ContractCheckTest, NeighboursOfOneFaultBecomeOneEntry) {
   EXPECT_TRUE(Check(Rows(pressure, std::vector<double>(1000, 99))).empty());
   ASSERT_EQ(kept_.violations.size(), 1U);
   EXPECT_EQ(kept_.violations[0].rows.size(), 1000U);
+}
+
+TEST_F(ContractCheckTest, AFloodIsKeptManyAtATime) {
+  const PointId pressure = plant_.Add("pressure", ValueType::kNumber, 0, 16);
+  const PointId flow = plant_.Add("flow", ValueType::kNumber, 0, 16);
+  Batch batch;
+  for (int i = 0; i < 20'000; ++i) {
+    batch.Add(pressure, At(i), At(i), 99 + i);
+    batch.Add(flow, At(i), At(i), i % 2 == 0 ? 1 : 98);
+  }
+  EXPECT_EQ(Check(batch).size(), 10'000U);
+  EXPECT_EQ(taken_.size(), 30'000U);
+  ASSERT_EQ(kept_.violations.size(), 30'000U);
+  EXPECT_EQ(kept_.calls, 4U);
+  for (int i = 0, at = 0; i < 20'000; ++i) {
+    ASSERT_EQ(kept_.violations[at].value, std::to_string(99 + i));
+    at += 1 + i % 2;
+  }
+}
+
+TEST_F(ContractCheckTest, AVeryLongBurstIsSeveralEntriesThatSayTheSame) {
+  const PointId burst = plant_.Add("vibration", ValueType::kWaveform, -10, 10, 1000);
+  Batch batch;
+  for (size_t i = 0; i < kViolationRowsMax + 5; ++i)
+    batch.Add(burst, At(static_cast<double>(i) * 1e-3), At(500), i == 3 ? 11 : 1);
+  EXPECT_TRUE(Check(batch).empty());
+  ASSERT_EQ(kept_.violations.size(), 2U);
+  EXPECT_EQ(kept_.violations[1].rows.size(), 5U);
+  for (const auto& one : kept_.violations) {
+    EXPECT_EQ(one.value, "11");
+    EXPECT_NE(one.message.find("11 is above 10"), std::string::npos) << one.message;
+  }
 }
 
 // Whatever else is wrong with a row or its neighbours, only what breaks the contract is taken out.
@@ -250,7 +272,8 @@ class ReleaseTest : public testing::Test {
   std::unique_ptr<storage::Records> records_ = *storage::Records::Open(":memory:");
   std::unique_ptr<storage::DurableLog> log_ = *storage::DurableLog::Open(folder_ / "log", {});
   std::unique_ptr<storage::History> history_ = *storage::History::Open(folder_ / "history", {});
-  std::unique_ptr<QuarantineStore> quarantine_ = *QuarantineStore::Open(*records_);
+  std::unique_ptr<QuarantineStore> quarantine_ =
+      *QuarantineStore::Open(*records_, folder_ / "quarantine");
   std::unique_ptr<ContractCheck> check_;
   std::unique_ptr<Pipeline> pipeline_;
 };
@@ -303,15 +326,13 @@ TEST_F(ReleaseTest, WhatIsDiscardedStaysOut) {
 
 TEST_F(ReleaseTest, TheQuarantineIsDurableWhenTheProducerIsTold) {
   Start();
-  uint64_t there = 0;
   pipeline_->Write(Rows(pressure_, {99}), [&](const Status& status) {
     EXPECT_TRUE(status);
-    there = records_->Query("SELECT count(*) FROM telemetry_quarantine WHERE held = 1")
-                ->front()
-                .Integer(0);
+    std::filesystem::copy(folder_ / "quarantine", folder_ / "crashed");
   });
   pipeline_->WaitUntilHandled();
-  EXPECT_EQ(there, 1U);
+  const auto spool = *QuarantineSpool::Open(folder_ / "crashed", 1 << 20, storage::SystemDisk());
+  EXPECT_EQ(spool->end().next, 1U);
 }
 
 }  // namespace

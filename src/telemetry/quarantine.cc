@@ -3,9 +3,8 @@
 // large; what comes beyond in the same moment is only counted. Totals per rule live in the records
 // too, so the console's figure survives a restart.
 //
-// Keep() is on the way of samples that will be acknowledged: one transaction, synced, before it
-// returns. A flood of violations therefore slows its producers, and larger groups form; the bounds
-// keep the store small, oldest out first, a point's own first of all.
+// Keep() is on the way of samples that will be acknowledged: one record of the spool, synced,
+// before it returns. What becomes of it: quarantine_move.cc.
 //
 // Releasing in three steps (claimed, durable in the log, settled) makes it happen once: what was
 // claimed when the node ended is looked up in the history at the next start.
@@ -26,21 +25,15 @@ using storage::SqlValue;
 constexpr size_t kWaitingMax = 1000;
 constexpr size_t kRulesMax = 64;  // Rules are our own words; a bound all the same.
 constexpr std::chrono::milliseconds kFlushEvery{250};
-constexpr size_t kValueMax = 200, kTextMax = 1000;
-// A bound is enforced when exceeded by a sixteenth, so that not every entry pays for a deletion.
-constexpr size_t kSlackShare = 16;
+constexpr size_t kValueMax = 200;
+// Who moves rests so many times as long as it took, three percent of a core at most; nobody waits
+// for it, because who asks moves.
+constexpr int kRestShare = 31;
 
 constexpr std::string_view kStates[] = {"noted", "open", "releasing", "released", "discarded"};
 constexpr const char* kColumns =
     "id, at, source, point, rule, value, message, state, contract, source_time, quality, rows, "
     "corrected, actor, reason, resolved_at";
-
-// Cuts at a character, never inside one (UTF-8).
-void Cut(std::string& text, size_t max) {
-  if (text.size() <= max) return;
-  while (max > 0 && (static_cast<uint8_t>(text[max]) & 0xC0) == 0x80) --max;
-  text.resize(max);
-}
 
 QuarantineItem ItemOf(const SqlRow& row) {
   QuarantineItem item;
@@ -65,6 +58,12 @@ QuarantineItem ItemOf(const SqlRow& row) {
 
 }  // namespace
 
+void CutText(std::string& text, size_t max) {
+  if (text.size() <= max) return;
+  while (max > 0 && (static_cast<uint8_t>(text[max]) & 0xC0) == 0x80) --max;
+  text.resize(max);
+}
+
 std::string_view QuarantineStateName(QuarantineState state) {
   return kStates[static_cast<size_t>(state)];
 }
@@ -78,14 +77,9 @@ Result<QuarantineState> ParseQuarantineState(std::string_view name) {
 }
 
 Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records& records,
-                                                               size_t notes) {
-  QuarantineLimits limits;
-  limits.notes = notes;
-  return Open(records, limits);
-}
-
-Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records& records,
-                                                               QuarantineLimits limits) {
+                                                               const std::string& folder,
+                                                               QuarantineLimits limits,
+                                                               storage::Disk& disk) {
   TRY(records.Migrate("telemetry", {{1, R"sql(
     CREATE TABLE telemetry_quarantine (
       id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL,
@@ -112,9 +106,18 @@ Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records&
       last INTEGER NOT NULL, PRIMARY KEY (contract, point, rule));
     CREATE TABLE telemetry_quarantine_evicted (only_one INTEGER PRIMARY KEY, rows INTEGER NOT NULL);
     INSERT INTO telemetry_quarantine_evicted VALUES (1, 0);
+  )sql"},
+                                    {3, R"sql(
+    CREATE TABLE telemetry_quarantine_spool (
+      spool TEXT PRIMARY KEY, counted INTEGER NOT NULL, moved INTEGER NOT NULL);
+    DROP INDEX telemetry_quarantine_state;
+    CREATE INDEX telemetry_quarantine_not_open ON telemetry_quarantine (state, id)
+      WHERE state <> 'open';
   )sql"}}));
   std::unique_ptr<QuarantineStore> store(new QuarantineStore(records, limits));
+  ASSIGN_OR_RETURN(store->spool_, QuarantineSpool::Open(folder, limits.waiting_bytes, disk));
   TRY(store->Load());
+  TRY(store->Move(true));
   store->thread_ =
       std::jthread([raw = store.get()](const std::stop_token& stop) { raw->Run(stop); });
   return store;
@@ -142,40 +145,57 @@ Status QuarantineStore::Load() {
   ASSIGN_OR_RETURN(const auto evicted,
                    records_.Query("SELECT rows FROM telemetry_quarantine_evicted"));
   if (!evicted.empty()) evicted_ = static_cast<uint64_t>(evicted[0].Integer(0));
-  return {};
+  return FindPosition();
 }
 
 // --- Notes
 
 void QuarantineStore::Put(QuarantineEntry entry) {
-  Cut(entry.source, kTextMax);
-  Cut(entry.point, kTextMax);
-  Cut(entry.rule, kTextMax);
-  Cut(entry.value, kValueMax);
-  Cut(entry.message, kTextMax);
+  CutText(entry.source, kQuarantineTextMax);
+  CutText(entry.point, kQuarantineTextMax);
+  CutText(entry.rule, kQuarantineTextMax);
+  CutText(entry.value, kValueMax);
+  CutText(entry.message, kQuarantineTextMax);
   Counter("penstock_quarantined_total", "Values that could not become samples.",
           fmt::format("rule=\"{}\"", entry.rule))
       .Add();
   const std::lock_guard lock(mutex_);
-  ++per_rule_[per_rule_.contains(entry.rule) || per_rule_.size() < kRulesMax ? entry.rule
-                                                                             : "other"];
+  ++per_rule_[CountedAs(entry.rule)];
   if (waiting_.size() < kWaitingMax) waiting_.push_back(std::move(entry));
   changed_ = true;
 }
 
+// Rules are our own words; a bound all the same. The caller holds mutex_.
+std::string QuarantineStore::CountedAs(std::string_view rule) const {
+  std::string name(rule);
+  return per_rule_.contains(name) || per_rule_.size() < kRulesMax ? name : "other";
+}
+
 void QuarantineStore::Run(const std::stop_token& stop) {
+  using Steady = std::chrono::steady_clock;
+  Steady::time_point next;
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);
       wake_.wait_for(lock, stop, kFlushEvery, [] { return false; });
     }
-    if (auto flushed = Flush(); !flushed)
-      LogSometimes(LogLevel::kError, "quarantine", flushed.error().ToString());
+    const std::lock_guard writer(flush_mutex_);
+    Status written = WriteNotes();
+    if (const auto begin = Steady::now(); written && (begin >= next || spool_->crowded())) {
+      written = Move();
+      next = Steady::now() + kRestShare * (Steady::now() - begin);
+    }
+    if (!written) LogSometimes(LogLevel::kError, "quarantine", written.error().ToString());
   }
 }
 
 Status QuarantineStore::Flush() {
   const std::lock_guard writer(flush_mutex_);
+  TRY(WriteNotes());
+  return Move();
+}
+
+Status QuarantineStore::WriteNotes() {
   std::vector<QuarantineEntry> entries;
   std::map<std::string, uint64_t> counts;
   {
@@ -183,6 +203,7 @@ Status QuarantineStore::Flush() {
     if (!changed_) return {};
     entries.swap(waiting_);
     counts = per_rule_;
+    for (const auto& [rule, rows] : uncounted_) counts[rule] -= rows;
     changed_ = false;
   }
   auto written = records_.Transaction([&]() -> Status {
@@ -220,86 +241,46 @@ Status QuarantineStore::Flush() {
 
 // --- Held entries
 
-Status QuarantineStore::WriteViolation(const Violation& v) {
-  const Batch& rows = v.rows;
-  Bytes record;
-  EncodeBatch(rows, record);
-  std::string message = v.message;
-  Cut(message, kTextMax);
-  TRY(records_.Run(
-      "INSERT INTO telemetry_quarantine (at, source, point, rule, value, message, held, state, "
-      "contract, source_time, quality, rows, record) VALUES (?,?,?,?,?,?,1,'open',?,?,?,?,?)",
-      {ToMicros(rows.ingest_time.front()), v.path.substr(0, v.path.find('/')), v.path, v.rule,
-       v.value, message, v.contract, ToMicros(rows.source_time.front()),
-       static_cast<int64_t>(rows.quality.front()), static_cast<int64_t>(rows.size()), record}));
-  TRY(
-      records_.Run("INSERT INTO telemetry_violations VALUES (?, ?, ?, ?, ?) "
-                   "ON CONFLICT (contract, point, rule) DO UPDATE SET "
-                   "rows = telemetry_violations.rows + excluded.rows, last = excluded.last",
-                   {v.contract, v.path, v.rule, static_cast<int64_t>(rows.size()),
-                    ToMicros(rows.ingest_time.back())}));
-  return {};
-}
+namespace {
 
-// Deletes the oldest held entries of `where` but the latest `keep`; open rows count as evicted.
-Status QuarantineStore::EvictHeld(const std::string& where, std::vector<SqlValue> parameters,
-                                  size_t keep, uint64_t& evicted) {
-  std::vector<SqlValue> with_offset = parameters;
-  with_offset.emplace_back(static_cast<int64_t>(keep));
-  ASSIGN_OR_RETURN(const auto last,
-                   records_.Query("SELECT id FROM telemetry_quarantine WHERE held = 1" + where +
-                                      " ORDER BY id DESC LIMIT 1 OFFSET ?",
-                                  with_offset));
-  if (last.empty()) return {};
-  parameters.emplace_back(last[0].Integer(0));
-  const std::string old = "FROM telemetry_quarantine WHERE held = 1" + where + " AND id <= ?";
-  ASSIGN_OR_RETURN(
-      const auto open,
-      records_.Query("SELECT coalesce(sum(rows), 0) " + old + " AND state = 'open'", parameters));
-  TRY(records_.Run("DELETE " + old, parameters));
-  evicted += static_cast<uint64_t>(open[0].Integer(0));
-  return {};
-}
+struct ViolationShare {
+  std::string_view contract, rule;
+  uint64_t rows = 0;
+};
 
-Status QuarantineStore::Keep(std::span<const Violation> violations) {
-  const std::lock_guard writer(flush_mutex_);
-  std::map<std::string, uint64_t> added;
-  for (const Violation& v : violations) ++added[v.path];
-  uint64_t evicted = 0;
-  std::vector<std::string> full;
-  bool all_full = false;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [path, count] : added)
-      if (held_of_point_[path] + count >
-          limits_.held_of_point + limits_.held_of_point / kSlackShare)
-        full.push_back(path);
-    all_full = held_ + violations.size() > limits_.held + limits_.held / kSlackShare;
+// Rows by contract and rule: a few, whatever the number of violations.
+std::vector<ViolationShare> SharesOf(const Violations& violations) {
+  std::vector<ViolationShare> shares;
+  ViolationShare* last = nullptr;
+  for (const Violation& v : violations.list) {
+    const auto same = [&](const ViolationShare& share) {
+      return share.rule == v.rule && share.contract == v.contract;
+    };
+    if (last == nullptr || !same(*last)) {
+      const auto found = std::find_if(shares.begin(), shares.end(), same);
+      last = found != shares.end() ? &*found : &shares.emplace_back(v.contract, v.rule);
+    }
+    last->rows += v.rows;
   }
-  TRY(records_.Transaction([&]() -> Status {
-    for (const Violation& violation : violations) TRY(WriteViolation(violation));
-    for (const std::string& path : full)
-      TRY(EvictHeld(" AND point = ?", {path}, limits_.held_of_point, evicted));
-    if (all_full) TRY(EvictHeld("", {}, limits_.held, evicted));
-    if (evicted == 0) return {};
-    TRY(records_.Run("UPDATE telemetry_quarantine_evicted SET rows = rows + ?",
-                     {static_cast<int64_t>(evicted)}));
-    return {};
-  }));
+  return shares;
+}
+
+}  // namespace
+
+Status QuarantineStore::Keep(const Violations& violations) {
+  const auto shares = SharesOf(violations);
+  const std::lock_guard keeper(keep_mutex_);
+  TRY(spool_->Append(violations));
   const std::lock_guard lock(mutex_);
-  for (const Violation& v : violations) {
-    per_rule_[per_rule_.contains(v.rule) || per_rule_.size() < kRulesMax ? v.rule : "other"] +=
-        v.rows.size();
+  for (const ViolationShare& share : shares) {
+    const std::string name = CountedAs(share.rule);
+    per_rule_[name] += share.rows;
+    uncounted_[name] += share.rows;
     Counter("penstock_contract_violations_total", "Samples that broke a data contract.",
-            fmt::format("contract=\"{}\",rule=\"{}\"", v.contract.substr(0, v.contract.find('@')),
-                        v.rule))
-        .Add(v.rows.size());
+            fmt::format("contract=\"{}\",rule=\"{}\"",
+                        share.contract.substr(0, share.contract.find('@')), share.rule))
+        .Add(share.rows);
   }
-  for (const auto& [path, count] : added) held_of_point_[path] += count;
-  for (const std::string& path : full) held_of_point_[path] = limits_.held_of_point;
-  held_ = all_full ? limits_.held : held_ + violations.size();
-  evicted_ += evicted;
-  changed_ = true;
   return {};
 }
 
@@ -322,6 +303,7 @@ Result<std::vector<QuarantineItem>> QuarantineStore::List(uint64_t after, size_t
   if (!filter.point.empty()) add("point = ?", filter.point);
   if (!filter.rule.empty()) add("rule = ?", filter.rule);
   if (filter.state) add("state = ?", std::string(QuarantineStateName(*filter.state)));
+  if (filter.state && *filter.state != QuarantineState::kOpen) where += " AND state <> 'open'";
   if (filter.from) add("at >= ?", ToMicros(*filter.from));
   if (filter.to) add("at < ?", ToMicros(*filter.to));
   parameters.emplace_back(static_cast<int64_t>(std::min<size_t>(limit, 10'000)));
@@ -427,15 +409,16 @@ Status QuarantineStore::Discard(uint64_t id, const QuarantineAct& act) {
 }
 
 Result<std::vector<uint64_t>> QuarantineStore::Interrupted() {
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      records_.Query("SELECT id FROM telemetry_quarantine WHERE state = 'releasing' ORDER BY id"));
+  ASSIGN_OR_RETURN(const auto rows,
+                   records_.Query("SELECT id FROM telemetry_quarantine WHERE state = 'releasing' "
+                                  "AND state <> 'open' ORDER BY id"));
   std::vector<uint64_t> ids;
   for (const auto& row : rows) ids.push_back(static_cast<uint64_t>(row.Integer(0)));
   return ids;
 }
 
 Result<std::vector<ViolationCount>> QuarantineStore::CountsOf(const std::string& contract_id) {
+  TRY(Flush());
   ASSIGN_OR_RETURN(
       const auto rows,
       records_.Query("SELECT contract, point, rule, rows, last FROM "
@@ -451,6 +434,7 @@ Result<std::vector<ViolationCount>> QuarantineStore::CountsOf(const std::string&
 
 Result<std::vector<ViolationCount>> QuarantineStore::HeldBetween(const std::string& contract_id,
                                                                  Time from, Time to) {
+  TRY(Flush());
   ASSIGN_OR_RETURN(
       const auto rows,
       records_.Query("SELECT contract, point, rule, sum(rows), max(at) FROM telemetry_quarantine "

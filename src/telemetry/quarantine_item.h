@@ -14,6 +14,9 @@ enum class QuarantineState { kNoted, kOpen, kReleasing, kReleased, kDiscarded };
 std::string_view QuarantineStateName(QuarantineState state);  // "open"
 Result<QuarantineState> ParseQuarantineState(std::string_view name);
 
+inline constexpr size_t kQuarantineTextMax = 1000;  // Bytes of a message.
+void CutText(std::string& text, size_t max);        // At a character, never inside one (UTF-8).
+
 struct QuarantineItem {
   uint64_t id = 0;  // Rises with time.
   QuarantineEntry entry;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/temporary_folder.h"
+#include "telemetry/testing_violations.h"
+
 namespace penstock::telemetry {
 namespace {
 
@@ -16,11 +19,17 @@ QuarantineEntry Entry(const std::string& rule, int second) {
 
 class QuarantineTest : public testing::Test {
  protected:
+  std::unique_ptr<QuarantineStore> Open(QuarantineLimits limits = {}) {
+    auto store = QuarantineStore::Open(*records_, folder_ / "quarantine", limits);
+    EXPECT_TRUE(store) << store.error().ToString();
+    return store ? std::move(*store) : nullptr;
+  }
+  storage::TemporaryFolder folder_;
   std::unique_ptr<storage::Records> records_ = *storage::Records::Open(":memory:");
 };
 
 TEST_F(QuarantineTest, ListsNewestFirstByPages) {
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   for (int i = 0; i < 5; ++i) store->Put(Entry("type", i));
   auto page = store->List(0, 3);
   ASSERT_TRUE(page) << page.error().ToString();
@@ -33,7 +42,7 @@ TEST_F(QuarantineTest, ListsNewestFirstByPages) {
 }
 
 TEST_F(QuarantineTest, KeepsTheLatestAndCountsThemAll) {
-  auto store = *QuarantineStore::Open(*records_, 10);
+  auto store = Open({.notes = 10});
   for (int i = 0; i < 25; ++i) {
     store->Put(Entry(i % 5 == 0 ? "clock_skew" : "type", i));
     ASSERT_TRUE(store->Flush());
@@ -45,22 +54,22 @@ TEST_F(QuarantineTest, KeepsTheLatestAndCountsThemAll) {
 
 TEST_F(QuarantineTest, CountsSurviveARestart) {
   {
-    auto store = *QuarantineStore::Open(*records_);
+    auto store = Open();
     for (int i = 0; i < 3; ++i) store->Put(Entry("type", i));
   }
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   EXPECT_EQ(store->PerRule().at("type"), 3U);
   EXPECT_EQ(store->List(0, 10)->size(), 3U);
 }
 
 TEST_F(QuarantineTest, AFloodIsCountedWithoutGrowing) {
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   for (int i = 0; i < 5000; ++i) store->Put(Entry("payload", i));
   EXPECT_EQ(store->total(), 5000U);
 }
 
 TEST_F(QuarantineTest, LongValuesAreCutAtACharacter) {
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   QuarantineEntry entry = Entry("payload", 0);
   entry.value.clear();
   for (int i = 0; i < 150; ++i) entry.value += "ü";
@@ -69,21 +78,11 @@ TEST_F(QuarantineTest, LongValuesAreCutAtACharacter) {
   EXPECT_EQ(items[0].entry.value.size(), 200U);
 }
 
-Violation Broken(const std::string& path, const std::string& contract, double value, int second,
-                 size_t rows = 1) {
-  Violation violation{contract, path, "maximum", fmt::format("{}", value), "too high", {}};
-  for (size_t i = 0; i < rows; ++i)
-    violation.rows.Add(PointId{3}, FromMicros(second * 1'000'000LL),
-                       FromMicros(second * 1'000'000LL + 5), value);
-  return violation;
-}
-
 TEST_F(QuarantineTest, FiltersAndPages) {
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   for (int i = 0; i < 6; ++i) {
-    const Violation one[] = {Broken(i % 2 == 0 ? "pump-7/flow" : "pump-7/pressure",
-                                    i < 3 ? "pump@1.2.0" : "pump@2.0.0", 99, i)};
-    ASSERT_TRUE(store->Keep(one));
+    ASSERT_TRUE(store->Keep(
+        Broken(i % 2 == 0 ? "flow" : "pressure", i < 3 ? "pump@1.2.0" : "pump@2.0.0", 99, i)));
   }
   store->Put(Entry("type", 9));
   const auto count = [&](const QuarantineFilter& filter) {
@@ -108,12 +107,10 @@ TEST_F(QuarantineTest, FiltersAndPages) {
 TEST_F(QuarantineTest, ABrokenSensorPushesOutItsOwn) {
   QuarantineLimits limits;
   limits.held_of_point = 32;
-  auto store = *QuarantineStore::Open(*records_, limits);
-  const Violation other[] = {Broken("pump-7/flow", "pump@1.2.0", 99, 0)};
-  ASSERT_TRUE(store->Keep(other));
+  auto store = Open(limits);
+  ASSERT_TRUE(store->Keep(Broken("flow", "pump@1.2.0", 99, 0)));
   for (int i = 0; i < 200; ++i) {
-    const Violation one[] = {Broken("pump-7/pressure", "pump@1.2.0", 99, i, 2)};
-    ASSERT_TRUE(store->Keep(one));
+    ASSERT_TRUE(store->Keep(Broken("pressure", "pump@1.2.0", 99, i, 2)));
   }
   const size_t left = store->List(0, 1000, {.point = "pump-7/pressure"})->size();
   EXPECT_LE(left, 34U);
@@ -121,12 +118,12 @@ TEST_F(QuarantineTest, ABrokenSensorPushesOutItsOwn) {
   EXPECT_EQ(store->evicted(), 2 * (200 - left));
   EXPECT_EQ(store->PerRule().at("maximum"), 401U);
   store.reset();
-  store = *QuarantineStore::Open(*records_, limits);
+  store = Open(limits);
   EXPECT_EQ(store->evicted(), 2 * (200 - left));
 }
 
 TEST_F(QuarantineTest, ANoteCanBeDiscardedAndNotReleased) {
-  auto store = *QuarantineStore::Open(*records_);
+  auto store = Open();
   store->Put(Entry("type", 1));
   const uint64_t id = store->List(0, 1)->front().id;
   EXPECT_EQ(store->Claim(id, {"eve", "why not", {}, {}}).error().code, Code::kFailedPrecondition);
@@ -136,9 +133,8 @@ TEST_F(QuarantineTest, ANoteCanBeDiscardedAndNotReleased) {
 }
 
 TEST_F(QuarantineTest, ARunIsReleasedAsItIsOrNotAtAll) {
-  auto store = *QuarantineStore::Open(*records_);
-  const Violation run[] = {Broken("pump-7/flow", "pump@1.2.0", 99, 0, 5)};
-  ASSERT_TRUE(store->Keep(run));
+  auto store = Open();
+  ASSERT_TRUE(store->Keep(Broken("flow", "pump@1.2.0", 99, 0, 5)));
   const uint64_t id = store->List(0, 1)->front().id;
   EXPECT_FALSE(store->Claim(id, {"eve", "x", {}, 9.0}));
   const auto rows = *store->Claim(id, {"eve", "x", {}, {}});

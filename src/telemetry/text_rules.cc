@@ -15,7 +15,7 @@ namespace {
 using things::ContractRule;
 
 constexpr size_t kGoodTextsMax = 65'536;
-using TextBreach = std::pair<std::string, std::string>;  // Rule, message.
+using TextBreach = std::pair<std::string_view, std::string>;  // Rule, message.
 
 size_t Characters(std::string_view text) {
   return static_cast<size_t>(std::count_if(

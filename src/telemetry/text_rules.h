@@ -27,11 +27,11 @@ class TextRules {
 
   // The rule that the text breaks and why, or nothing. `code` is the text's (telemetry/texts.h):
   // one judged good before is not judged again.
-  std::optional<std::pair<std::string, std::string>> Judge(double code,
-                                                           std::string_view text) const;
+  std::optional<std::pair<std::string_view, std::string>> Judge(double code,
+                                                                std::string_view text) const;
 
  private:
-  std::optional<std::pair<std::string, std::string>> Closer(std::string_view text) const;
+  std::optional<std::pair<std::string_view, std::string>> Closer(std::string_view text) const;
 
   const things::ContractField& field_;
   struct Pattern;

@@ -27,7 +27,7 @@ ContractRule ListedTexts(ContractRule::Metric metric, std::vector<std::string> t
 // The rule that the text breaks, or "".
 std::string BrokenRule(const ContractField& field, std::string_view text) {
   const auto breach = TextRules(field).Judge(TextCode(text), text);
-  return breach ? breach->first : "";
+  return std::string(breach ? breach->first : "");
 }
 
 TEST(TextRulesTest, ListsLengthsAndPatternsAreHeld) {
@@ -85,14 +85,7 @@ TEST(TextRulesTest, WhatBreaksTheContractIsHeldWithItsText) {
   auto set = std::make_shared<things::ContractSet>();
   set->by_id.emplace("pump", contract);
 
-  class HeldTexts final : public ViolationSink {
-   public:
-    Status Keep(std::span<const Violation> found) override {
-      held.insert(held.end(), found.begin(), found.end());
-      return {};
-    }
-    std::vector<Violation> held;
-  } sink;
+  KeptViolations sink;
   NoNotes notes;
   ContractCheck check(sink);
   check.SetRules(std::make_shared<const ContractRules>(set, site.Snapshot(), texts.get()));
@@ -111,11 +104,11 @@ TEST(TextRulesTest, WhatBreaksTheContractIsHeldWithItsText) {
   std::vector<PointId> taken;
   check.Judge(batch, marked.suspects, taken);
   EXPECT_EQ(batch.size(), 7U) << "two of one point went";
-  ASSERT_EQ(sink.held.size(), 2U);
-  EXPECT_EQ(sink.held[0].value, "brokn");
-  EXPECT_EQ(sink.held[0].rule, "invalid_values");
-  EXPECT_EQ(sink.held[0].message, "\"brokn\" is none of the 2 valid texts (listed)");
-  EXPECT_EQ(sink.held[1].value, "borken");
+  ASSERT_EQ(sink.violations.size(), 2U);
+  EXPECT_EQ(sink.violations[0].value, "brokn");
+  EXPECT_EQ(sink.violations[0].rule, "invalid_values");
+  EXPECT_EQ(sink.violations[0].message, "\"brokn\" is none of the 2 valid texts (listed)");
+  EXPECT_EQ(sink.violations[1].value, "borken");
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ class NoQuarantine final : public telemetry::QuarantineSink {
 
 class NoViolation final : public telemetry::ViolationSink {
  public:
-  Status Keep(std::span<const telemetry::Violation>) override {
+  Status Keep(const telemetry::Violations&) override {
     ADD_FAILURE() << "nothing breaks the contract";
     return {};
   }
