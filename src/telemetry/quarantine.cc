@@ -109,7 +109,7 @@ Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records&
   )sql"},
                                     {3, R"sql(
     CREATE TABLE telemetry_quarantine_spool (
-      spool TEXT PRIMARY KEY, counted INTEGER NOT NULL, moved INTEGER NOT NULL);
+      spool TEXT PRIMARY KEY, moved INTEGER NOT NULL);
     DROP INDEX telemetry_quarantine_state;
     CREATE INDEX telemetry_quarantine_not_open ON telemetry_quarantine (state, id)
       WHERE state <> 'open';
@@ -117,7 +117,7 @@ Result<std::unique_ptr<QuarantineStore>> QuarantineStore::Open(storage::Records&
   std::unique_ptr<QuarantineStore> store(new QuarantineStore(records, limits));
   ASSIGN_OR_RETURN(store->spool_, QuarantineSpool::Open(folder, limits.waiting_bytes, disk));
   TRY(store->Load());
-  TRY(store->Move(true));
+  TRY(store->Move());
   store->thread_ =
       std::jthread([raw = store.get()](const std::stop_token& stop) { raw->Run(stop); });
   return store;

@@ -84,7 +84,6 @@ class QuarantineStore final : public QuarantineSink, public ViolationSink {
   QuarantineStore(storage::Records& records, QuarantineLimits limits)
       : records_(records), limits_(limits) {}
   Status Load();
-  Status FindPosition();
   void Run(const std::stop_token& stop);
   std::string CountedAs(std::string_view rule) const;
   Status WriteNotes();
@@ -94,11 +93,13 @@ class QuarantineStore final : public QuarantineSink, public ViolationSink {
   // Moving (quarantine_move.cc); the caller holds flush_mutex_.
   struct Plan;
   struct Portion;
-  Status Move(bool of_earlier_life = false);
+  Status FindPosition();
+  Status Move();
   Result<Plan> MakePlan(uint64_t end) const;
-  Status WriteCounts(const Plan& plan, uint64_t end);
   Status MoveRows(Plan& plan, uint64_t end);
+  static void AddEntry(const Violation& v, const Batch& rows, std::string path, Portion& to);
   Status WritePortion(Portion& portion, uint64_t next);
+  Status WriteCounts(const Portion& portion, std::map<std::string, uint64_t>& of_rule);
   Status EvictHeld(const std::string& where, std::vector<storage::SqlValue> parameters, size_t keep,
                    uint64_t& evicted);
 
@@ -116,8 +117,8 @@ class QuarantineStore final : public QuarantineSink, public ViolationSink {
   std::map<std::string, uint64_t> per_rule_, uncounted_;
   uint64_t evicted_ = 0;
 
-  // Under flush_mutex_. Of the spool's records: up to which violations are counted, and moved.
-  uint64_t counted_ = 0, moved_ = 0;
+  // Under flush_mutex_.
+  uint64_t moved_ = 0;  // Records of the spool below are in the records.
   std::unordered_map<std::string, uint64_t> held_of_point_;  // At least; exact after an eviction.
   uint64_t held_ = 0;
   std::jthread thread_;

@@ -3,8 +3,8 @@
 // rows; the others are counted as if they had been pushed out. A wrong contract on a whole site
 // then costs the records as much as its last entries do, however long it lasted.
 //
-// Each once over any crash: how far the counts and how far the rows are stands in the records and
-// is written in one transaction with them. It is kept by the spool's name, so that a copy of the
+// Each once over any crash: how far the spool is moved stands in the records and is written in one
+// transaction with what was moved. It is kept by the spool's name, so that a copy of the
 // data folder is known again, and another folder's spool is not taken for it. A spool that is
 // older than the records (a backup copies it before them) ends before that place: all of it is in
 // the records, and the place is drawn back to its end.
@@ -104,58 +104,59 @@ bool DecodeOrTell(uint64_t index, ByteView bytes, ViolationRecord& into) {
 
 }  // namespace
 
-// What waits, as a whole.
-struct QuarantineStore::Plan {
-  uint64_t window = 0;  // Entries of earlier records would not survive; their rows are `skipped`.
-  uint64_t skipped = 0;
-  uint64_t entries = 0;                                // From there on.
-  std::unordered_map<std::string, uint64_t> of_point;  // The same by path.
-  std::unordered_map<CountKey, MovedCount, CountKeyHash, CountKeyEqual> counts;
-};
-
 // What one transaction moves.
 struct QuarantineStore::Portion {
-  std::vector<SqlValue> values;  // kEntryColumns each.
+  std::vector<SqlValue> values;  // Of entries.
   size_t entries = 0;
-  std::unordered_map<std::string, uint64_t> of_point;
-  uint64_t evicted = 0;  // Rows that were counted alone.
+  std::unordered_map<std::string, uint64_t> of_point;  // The same by path.
+  uint64_t evicted = 0;                                // Rows that are counted alone.
+  std::unordered_map<CountKey, MovedCount, CountKeyHash, CountKeyEqual> counts;
+
+  void Count(const Violation& v, Time last) {
+    const CountKeyView key{v.contract, v.thing, v.property, v.rule};
+    auto known = counts.find(key);
+    if (known == counts.end())
+      known = counts
+                  .emplace(CountKey{std::string(v.contract), std::string(v.thing),
+                                    std::string(v.property), std::string(v.rule)},
+                           MovedCount())
+                  .first;
+    known->second.rows += v.rows;
+    known->second.last = last;
+  }
+};
+
+// What waits, as a whole.
+struct QuarantineStore::Plan {
+  uint64_t window = 0;   // Entries of earlier records would not survive.
+  Portion skipped;       // What these were.
+  uint64_t entries = 0;  // From there on.
+  std::unordered_map<std::string, uint64_t> of_point;  // The same by path.
 };
 
 Status QuarantineStore::FindPosition() {
   ASSIGN_OR_RETURN(const auto known,
-                   records_.Query("SELECT counted, moved FROM telemetry_quarantine_spool WHERE "
-                                  "spool = ?",
+                   records_.Query("SELECT moved FROM telemetry_quarantine_spool WHERE spool = ?",
                                   {spool_->name()}));
-  const uint64_t end = spool_->end().next;
-  counted_ = moved_ = std::min(spool_->forgotten(), end);
-  if (!known.empty()) {
-    counted_ = std::min(static_cast<uint64_t>(known[0].Integer(0)), end);
-    moved_ = std::min(static_cast<uint64_t>(known[0].Integer(1)), end);
-  }
+  moved_ =
+      std::min(known.empty() ? spool_->forgotten() : static_cast<uint64_t>(known[0].Integer(0)),
+               spool_->end().next);
   TRY(
-      records_.Run("INSERT INTO telemetry_quarantine_spool VALUES (?, ?, ?) ON CONFLICT (spool) DO "
-                   "UPDATE SET counted = excluded.counted, moved = excluded.moved",
-                   {spool_->name(), static_cast<int64_t>(counted_), static_cast<int64_t>(moved_)}));
+      records_.Run("INSERT INTO telemetry_quarantine_spool VALUES (?, ?) ON CONFLICT (spool) DO "
+                   "UPDATE SET moved = excluded.moved",
+                   {spool_->name(), static_cast<int64_t>(moved_)}));
   return {};
 }
 
-Status QuarantineStore::Move(bool of_earlier_life) {
+Status QuarantineStore::Move() {
   QuarantineSpool::Mark end;
   {
     const std::lock_guard keeper(keep_mutex_);
     end = spool_->end();
   }
-  if (std::min(counted_, moved_) >= end.next) return {};
+  if (moved_ >= end.next) return {};
   ASSIGN_OR_RETURN(Plan plan, MakePlan(end.next));
-  if (of_earlier_life) {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, count] : plan.counts) {
-      const std::string name = CountedAs(key.rule);
-      per_rule_[name] += count.rows;
-      uncounted_[name] += count.rows;
-    }
-  }
-  TRY(WriteCounts(plan, end.next));
+  TRY(WritePortion(plan.skipped, plan.window));
   TRY(MoveRows(plan, end.next));
   return spool_->Forget(end);
 }
@@ -174,115 +175,66 @@ Result<QuarantineStore::Plan> QuarantineStore::MakePlan(uint64_t end) const {
   }));
   plan.window = latest.empty() ? moved_ : latest.front().first;
   ViolationRecord record;
-  TRY(spool_->Read(std::min(counted_, moved_), end, [&](uint64_t index, ByteView bytes) -> Status {
+  TRY(spool_->Read(moved_, end, [&](uint64_t index, ByteView bytes) -> Status {
     if (!DecodeOrTell(index, bytes, record)) return {};
     ForEachViolation(record, [&](const Violation& v, const RowRange& rows) {
-      if (index >= counted_) {
-        const CountKeyView key{v.contract, v.thing, v.property, v.rule};
-        auto known = plan.counts.find(key);
-        if (known == plan.counts.end())
-          known = plan.counts
-                      .emplace(CountKey{std::string(v.contract), std::string(v.thing),
-                                        std::string(v.property), std::string(v.rule)},
-                               MovedCount())
-                      .first;
-        known->second.rows += v.rows;
-        known->second.last = record.rows.ingest_time[rows.end - 1];
-      }
-      if (index >= plan.window)
+      if (index >= plan.window) {
         ++plan.of_point[PathOf(v)];
-      else if (index >= moved_)
-        plan.skipped += v.rows;
+        return;
+      }
+      plan.skipped.Count(v, record.rows.ingest_time[rows.end - 1]);
+      plan.skipped.evicted += v.rows;
     });
     return {};
   }));
   return plan;
 }
 
-// How often which rule was broken, of all that was not counted yet.
-Status QuarantineStore::WriteCounts(const Plan& plan, uint64_t end) {
-  if (counted_ >= end) return {};
-  using Count = std::tuple<std::string, std::string, std::string_view, MovedCount>;
-  std::vector<Count> sorted;
-  std::map<std::string, uint64_t> of_rule, rules;
-  for (const auto& [key, count] : plan.counts)
-    sorted.emplace_back(key.contract, key.thing + "/" + key.property, key.rule, count);
-  std::ranges::sort(sorted, [](const Count& a, const Count& b) {
-    return std::tie(std::get<0>(a), std::get<1>(a), std::get<2>(a)) <
-           std::tie(std::get<0>(b), std::get<1>(b), std::get<2>(b));
-  });
-  std::vector<SqlValue> values;
-  for (const auto& [contract, path, rule, count] : sorted) {
-    values.insert(values.end(), {contract, path, std::string(rule),
-                                 static_cast<int64_t>(count.rows), ToMicros(count.last)});
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, count] : plan.counts) of_rule[CountedAs(key.rule)] += count.rows;
-    for (const auto& [rule, rows] : of_rule)
-      rules[rule] = per_rule_[rule] - uncounted_[rule] + rows;
-  }
-  TRY(records_.Transaction([&]() -> Status {
-    TRY(RunForRows(records_, "INSERT INTO telemetry_violations VALUES ", "(?, ?, ?, ?, ?)",
-                   " ON CONFLICT (contract, point, rule) DO UPDATE SET rows = "
-                   "telemetry_violations.rows + excluded.rows, last = excluded.last",
-                   5, std::move(values)));
-    for (const auto& [rule, count] : rules)
-      TRY(
-          records_.Run("INSERT INTO telemetry_quarantine_rules VALUES (?, ?) "
-                       "ON CONFLICT (rule) DO UPDATE SET count = excluded.count",
-                       {rule, static_cast<int64_t>(count)}));
-    TRY(records_.Run("UPDATE telemetry_quarantine_spool SET counted = ? WHERE spool = ?",
-                     {static_cast<int64_t>(end), spool_->name()}));
-    return {};
-  }));
-  counted_ = end;
-  const std::lock_guard lock(mutex_);
-  for (const auto& [rule, rows] : of_rule) uncounted_[rule] -= rows;
-  return {};
-}
-
 Status QuarantineStore::MoveRows(Plan& plan, uint64_t end) {
   Portion portion;
-  portion.evicted = plan.skipped;
   ViolationRecord record;
   Batch rows;
-  TRY(spool_->Read(
-      std::max(moved_, plan.window), end, [&](uint64_t index, ByteView bytes) -> Status {
-        if (!DecodeOrTell(index, bytes, record)) return {};
-        ForEachViolation(record, [&](const Violation& v, const RowRange& range) {
-          std::string path = PathOf(v);
-          // Those that come after it.
-          const uint64_t later = --plan.entries, later_of_point = --plan.of_point[path];
-          if (later >= limits_.held || later_of_point >= limits_.held_of_point) {
-            portion.evicted += v.rows;
-            return;
-          }
-          rows.Clear();
-          AddRows(rows, record.rows, range);
-          Bytes encoded;
-          EncodeBatch(rows, encoded);
-          const double offending = rows.value[v.offending];
-          std::string message = MessageShown(v, offending);
-          CutText(message, kQuarantineTextMax);
-          ++portion.of_point[path];
-          ++portion.entries;
-          SqlValue entry[] = {ToMicros(rows.ingest_time.front()),
-                              std::string(v.thing),
-                              std::move(path),
-                              std::string(v.rule),
-                              ValueShown(v, offending),
-                              std::move(message),
-                              std::string(v.contract),
-                              ToMicros(rows.source_time.front()),
-                              static_cast<int64_t>(rows.quality.front()),
-                              static_cast<int64_t>(v.rows),
-                              std::move(encoded)};
-          std::ranges::move(entry, std::back_inserter(portion.values));
-        });
-        return portion.entries < kPortionEntries ? Status() : WritePortion(portion, index + 1);
-      }));
+  TRY(spool_->Read(moved_, end, [&](uint64_t index, ByteView bytes) -> Status {
+    if (!DecodeOrTell(index, bytes, record)) return {};
+    ForEachViolation(record, [&](const Violation& v, const RowRange& range) {
+      portion.Count(v, record.rows.ingest_time[range.end - 1]);
+      std::string path = PathOf(v);
+      // Those that come after it.
+      const uint64_t later = --plan.entries, later_of_point = --plan.of_point[path];
+      if (later >= limits_.held || later_of_point >= limits_.held_of_point) {
+        portion.evicted += v.rows;
+        return;
+      }
+      rows.Clear();
+      AddRows(rows, record.rows, range);
+      AddEntry(v, rows, std::move(path), portion);
+    });
+    return portion.entries < kPortionEntries ? Status() : WritePortion(portion, index + 1);
+  }));
   return WritePortion(portion, end);
+}
+
+void QuarantineStore::AddEntry(const Violation& v, const Batch& rows, std::string path,
+                               Portion& to) {
+  Bytes encoded;
+  EncodeBatch(rows, encoded);
+  const double offending = rows.value[v.offending];
+  std::string message = MessageShown(v, offending);
+  CutText(message, kQuarantineTextMax);
+  ++to.of_point[path];
+  ++to.entries;
+  SqlValue entry[] = {ToMicros(rows.ingest_time.front()),
+                      std::string(v.thing),
+                      std::move(path),
+                      std::string(v.rule),
+                      ValueShown(v, offending),
+                      std::move(message),
+                      std::string(v.contract),
+                      ToMicros(rows.source_time.front()),
+                      static_cast<int64_t>(rows.quality.front()),
+                      static_cast<int64_t>(v.rows),
+                      std::move(encoded)};
+  std::ranges::move(entry, std::back_inserter(to.values));
 }
 
 // Written, `portion` is empty again.
@@ -296,12 +248,14 @@ Status QuarantineStore::WritePortion(Portion& portion, uint64_t next) {
     if (beyond(held_of_point_[path] + count, limits_.held_of_point)) full.push_back(path);
   const bool all_full = beyond(held_ + portion.entries, limits_.held);
   uint64_t evicted = portion.evicted;
+  std::map<std::string, uint64_t> of_rule;
   TRY(records_.Transaction([&]() -> Status {
     TRY(RunForRows(records_,
                    "INSERT INTO telemetry_quarantine (at, source, point, rule, value, message, "
                    "held, state, contract, source_time, quality, rows, record) VALUES ",
                    "(?, ?, ?, ?, ?, ?, 1, 'open', ?, ?, ?, ?, ?)", "", 11,
                    std::move(portion.values)));
+    TRY(WriteCounts(portion, of_rule));
     for (const std::string& path : full)
       TRY(EvictHeld(" AND point = ?", {path}, limits_.held_of_point, evicted));
     if (all_full) TRY(EvictHeld("", {}, limits_.held, evicted));
@@ -319,6 +273,45 @@ Status QuarantineStore::WritePortion(Portion& portion, uint64_t next) {
   portion = {};
   const std::lock_guard lock(mutex_);
   evicted_ += evicted;
+  for (const auto& [rule, rows] : of_rule) {  // Those of an earlier life were not known before.
+    const uint64_t known = std::min(rows, uncounted_[rule]);
+    uncounted_[rule] -= known;
+    per_rule_[rule] += rows - known;
+  }
+  return {};
+}
+
+// How often which rule was broken, in the order of the table's key, which costs it least.
+Status QuarantineStore::WriteCounts(const Portion& portion,
+                                    std::map<std::string, uint64_t>& of_rule) {
+  using Count = std::tuple<std::string, std::string, std::string_view, MovedCount>;
+  std::vector<Count> sorted;
+  for (const auto& [key, count] : portion.counts)
+    sorted.emplace_back(key.contract, key.thing + "/" + key.property, key.rule, count);
+  std::ranges::sort(sorted, [](const Count& a, const Count& b) {
+    return std::tie(std::get<0>(a), std::get<1>(a), std::get<2>(a)) <
+           std::tie(std::get<0>(b), std::get<1>(b), std::get<2>(b));
+  });
+  std::vector<SqlValue> values;
+  values.reserve(5 * sorted.size());
+  for (auto& [contract, path, rule, count] : sorted) {
+    SqlValue row[] = {std::move(contract), std::move(path), std::string(rule),
+                      static_cast<int64_t>(count.rows), ToMicros(count.last)};
+    std::ranges::move(row, std::back_inserter(values));
+  }
+  TRY(RunForRows(records_, "INSERT INTO telemetry_violations VALUES ", "(?, ?, ?, ?, ?)",
+                 " ON CONFLICT (contract, point, rule) DO UPDATE SET rows = "
+                 "telemetry_violations.rows + excluded.rows, last = excluded.last",
+                 5, std::move(values)));
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, count] : portion.counts) of_rule[CountedAs(key.rule)] += count.rows;
+  }
+  for (const auto& [rule, rows] : of_rule)
+    TRY(
+        records_.Run("INSERT INTO telemetry_quarantine_rules VALUES (?, ?) ON CONFLICT (rule) DO "
+                     "UPDATE SET count = telemetry_quarantine_rules.count + excluded.count",
+                     {rule, static_cast<int64_t>(rows)}));
   return {};
 }
 
