@@ -33,6 +33,8 @@ class History {
   // nobody did for twice flush_every or the tail is half as long again as tail_rows_max; a failed
   // one is logged and tried again later. kResourceExhausted when twice tail_rows_max wait.
   virtual Status Append(const HistoryColumns& columns) = 0;
+  // From now on it flushes by itself only when this says so, which is asked in Append.
+  virtual void FlushOnlyIf(std::function<bool()> /*may*/) {}
   // Writes the tail to Parquet and fsyncs it; 80 ms for 250,000 rows. Afterwards everything
   // appended is durable in files. After an error the rows stay in the tail.
   virtual Status Flush() = 0;

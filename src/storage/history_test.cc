@@ -467,6 +467,19 @@ TEST_F(HistoryTest, FlushesByItselfWhenTheTailIsLong) {
   EXPECT_EQ(Read("pump-7/flow").size(), 60u);
 }
 
+TEST_F(HistoryTest, FlushesByItselfOnlyWhenItMay) {
+  HistoryOptions options = Options();
+  options.tail_rows_max = 100;
+  Open(options);
+  bool may = false;
+  history_->FlushOnlyIf([&] { return may; });
+  AppendSeconds(kStart, 60);
+  EXPECT_EQ(history_->flushed_sequence_end(), 0u);
+  may = true;
+  AppendSeconds(kStart + std::chrono::minutes(1), 1);
+  EXPECT_GE(history_->flushed_sequence_end(), 150u);
+}
+
 TEST_F(HistoryTest, QueriesCountEveryRowOnceWhileFilesAreWrittenAndMerged) {
   HistoryOptions options = Options();
   options.merge_files = 3;

@@ -120,7 +120,7 @@ Status ParquetHistory::Append(const HistoryColumns& columns) {
     due = age >= 2 * options_.flush_every ||
           (long_tail && (!flushing_ || age > std::chrono::seconds(1)));
   }
-  if (!due) return {};
+  if (!due || (may_flush_ && !may_flush_())) return {};
   if (const Status flushed = Flush(); !flushed)
     LogSometimes(LogLevel::kError, "history flush",
                  "history not flushed: " + flushed.error().ToString());

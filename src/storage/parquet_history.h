@@ -30,6 +30,7 @@ class ParquetHistory final : public HistoryReader {
   void SetTexts(TextOf text_of) override;
   Status VisitTexts(const std::function<void(std::string_view)>& visit) override;
   Status Append(const HistoryColumns& columns) override;
+  void FlushOnlyIf(std::function<bool()> may) override { may_flush_ = std::move(may); }
   Status Flush() override;
   void FlushSoon(std::function<void(Status)> done) override;
   Result<uint64_t> Retain(Time cutoff, uint64_t max_bytes) override;
@@ -115,6 +116,7 @@ class ParquetHistory final : public HistoryReader {
   // Guarded by mutex_.
   uint64_t flushing_end_ = 0;  // One past its highest sequence.
   TextOf text_of_;
+  std::function<bool()> may_flush_;  // Of Append's thread. Unset: always.
   uint64_t next_sequence_ = 0;
   std::chrono::steady_clock::time_point last_flush_ = std::chrono::steady_clock::now();
   // Days whose samples are to go once they are in a rollup by minutes; what

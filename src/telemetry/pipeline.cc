@@ -346,10 +346,11 @@ void Pipeline::Impl::TellPutOff() {
   flushed.notify_all();
 }
 
-// What a tail whose flush is put off has no more room for, its writers keep.
+// What a tail whose flush is put off has no more room for, its writers keep. The queue, too, fits
+// in what history takes, so that a replay brings it all back.
 void Pipeline::Impl::KeepBound() {
   const size_t rows = history.size().tail_rows;
-  if (put_off || rows <= options.tail_rows_max + options.tail_rows_max / 2) return;
+  if (put_off || rows <= options.tail_rows_max) return;
   Error full = put_off.error();
   full.message =
       fmt::format("{} rows wait for their files, no more are taken: {}", rows, full.message);
@@ -363,9 +364,16 @@ Pipeline::Pipeline(storage::DurableLog& log, storage::History& history, Quaranti
     : impl_(std::make_unique<Impl>(log, history, quarantine, clock, options)) {
   if (options.texts != nullptr)
     history.SetTexts([texts = options.texts](double code) { return texts->Find(code); });
+  // In a long replay. Later the pipeline flushes between its rounds, for within one nobody has been
+  // told yet of the rows that the tail has.
+  history.FlushOnlyIf(
+      [impl = impl_.get()] { return !impl->started && impl->put_off && impl->MayFlush(); });
 }
 
-Pipeline::~Pipeline() { Stop(); }
+Pipeline::~Pipeline() {
+  Stop();
+  impl_->history.FlushOnlyIf(nullptr);
+}
 
 void Pipeline::SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot) {
   {

@@ -98,8 +98,8 @@ class Pipeline final : public SampleSink {
 
   // Called on the pipeline's thread before the history is flushed: what came so far can be left out
   // of a replay until then, and not afterwards. An error puts the flush off: whoever asked for it
-  // gets the error, it is tried again while the tail is long, and beyond one and a half tails
-  // writers get it, too.
+  // gets the error, it is tried again while the tail is long, and beyond tail_rows_max writers
+  // get it, too.
   void BeforeFlush(std::function<Status()> hook);
   // How many rows of a replayed record, from the first one on, are still this node's. The others
   // are left out and booked as given up.

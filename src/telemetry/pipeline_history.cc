@@ -187,14 +187,18 @@ Status Pipeline::Impl::Replay() {
   return cut_off ? FlushHistory() : Status();
 }
 
-// What history has by now is frozen there and written on a thread of its own; rows that come
-// meanwhile are of the next flush.
-Status Pipeline::Impl::BeginFlush() {
+Status Pipeline::Impl::MayFlush() {
   put_off = {};
   for (const auto& hook : before_flush)
     if (put_off) put_off = hook();
   metrics.put_off.Set(put_off ? 0 : 1);
-  if (!put_off) return put_off;
+  return put_off;
+}
+
+// What history has by now is frozen there and written on a thread of its own; rows that come
+// meanwhile are of the next flush.
+Status Pipeline::Impl::BeginFlush() {
+  TRY(MayFlush());
   queue.Admit();
   flushing = true;
   flushing_next = history_next;

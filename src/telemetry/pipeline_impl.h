@@ -95,6 +95,7 @@ struct Pipeline::Impl {
   Status Replay();
   Status CatchUp(bool starting);
   Status ToHistory(const Batch& batch, uint64_t skip_below);
+  Status MayFlush();
   Status BeginFlush();
   // What came of it; nothing while it runs, unless told to wait for it.
   std::optional<Status> Written(bool wait);
