@@ -1,37 +1,24 @@
 #include "api/webhook.h"
 
-#include <curl/curl.h>
-
-#include <memory>
-
+#include "base/http.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
 namespace penstock::api {
 namespace {
 
-constexpr long kTimeoutSeconds = 10;
+constexpr std::chrono::seconds kTimeout{10};
 constexpr int kTries = 3;
 
-size_t Swallow(char*, size_t size, size_t count, void*) { return size * count; }
-
 bool Post(const std::string& url, const std::string& body, std::string* problem) {
-  const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
-  const std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(
-      curl_slist_append(nullptr, "Content-Type: application/json"), curl_slist_free_all);
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kTimeoutSeconds);
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, Swallow);
-  const CURLcode code = curl_easy_perform(curl.get());
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (code == CURLE_OK && status >= 200 && status < 300) return true;
-  *problem = code == CURLE_OK ? fmt::format("answered {}", status) : curl_easy_strerror(code);
+  const auto answer = AskHttp({.method = "POST",
+                               .url = url,
+                               .headers = {"Content-Type: application/json"},
+                               .body = body,
+                               .timeout = kTimeout,
+                               .proxy = true});
+  if (answer && answer->status / 100 == 2) return true;
+  *problem = answer ? fmt::format("answered {}", answer->status) : answer.error().message;
   return false;
 }
 

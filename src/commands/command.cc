@@ -1,6 +1,5 @@
 #include "commands/command.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -12,19 +11,13 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/http.h"
 #include "base/number.h"
 
 namespace penstock::commands {
 namespace {
 
-constexpr long kTimeoutSeconds = 60;
-
 std::string AddressFile(const Settings& settings) { return settings.data + "/node.json"; }
-
-size_t Collect(char* data, size_t size, size_t count, void* into) {
-  static_cast<std::string*>(into)->append(data, size * count);
-  return size * count;
-}
 
 Error FromProblem(const std::string& text, long status) {
   Error error{Code::kUnknown, fmt::format("the node answered {}", status)};
@@ -131,33 +124,19 @@ void RemoveNodeAddress(const Settings& settings) { (void)unlink(AddressFile(sett
 
 Result<Json> Ask(const NodeAddress& node, const std::string& method, const std::string& path,
                  const Json& body) {
-  const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
-  curl_slist* list = curl_slist_append(nullptr, ("Authorization: Bearer " + node.token).c_str());
-  list = curl_slist_append(list, "Content-Type: application/json");
-  const std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(list, curl_slist_free_all);
-  const std::string url = node.url + path, text = body.is_null() ? "" : body.dump();
-  std::string answer;
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_CUSTOMREQUEST, method.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kTimeoutSeconds);
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
-  if (!node.certificate.empty()) {
-    // The node shows this very certificate; what its names are does not matter on this machine.
-    curl_easy_setopt(curl.get(), CURLOPT_CAINFO, node.certificate.c_str());
-    curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, Collect);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
-  if (!text.empty()) curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, text.c_str());
-  if (const CURLcode code = curl_easy_perform(curl.get()); code != CURLE_OK)
-    return Unavailable("no answer from the node at {}: {}", node.url, curl_easy_strerror(code));
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status < 200 || status >= 300) return std::unexpected(FromProblem(answer, status));
-  if (answer.empty()) return Json(nullptr);
-  return ParseJson(answer);
+  // The node shows this very certificate; what its names are does not matter on this machine.
+  const HttpRequest request{
+      .method = method,
+      .url = node.url + path,
+      .headers = {"Authorization: Bearer " + node.token, "Content-Type: application/json"},
+      .body = body.is_null() ? "" : body.dump(),
+      .certificate = node.certificate};
+  const auto answer = AskHttp(request);
+  if (!answer)
+    return Unavailable("no answer from the node at {}: {}", node.url, answer.error().message);
+  if (answer->status / 100 != 2) return std::unexpected(FromProblem(answer->body, answer->status));
+  if (answer->body.empty()) return Json(nullptr);
+  return ParseJson(answer->body);
 }
 
 }  // namespace penstock::commands

@@ -4,8 +4,6 @@
 #include <modbus/modbus.h>
 
 #include <boost/asio.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <mutex>
 #include <thread>
 
@@ -17,14 +15,15 @@ namespace penstock::plant {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using asio::ip::tcp;
 
 // Answers one request a connection by a function, as a node would.
 class TinyNode {
  public:
-  using Handler =
-      std::function<std::pair<unsigned, std::string>(const http::request<http::string_body>&)>;
+  struct Request {
+    std::string head, body;  // The head with its request line, whole.
+  };
+  using Handler = std::function<std::pair<unsigned, std::string>(const Request&)>;
   explicit TinyNode(Handler handler)
       : handler_(std::move(handler)),
         acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
@@ -47,14 +46,24 @@ class TinyNode {
     boost::system::error_code error;
     tcp::socket socket(io_);
     acceptor_.accept(socket, error);
-    boost::beast::flat_buffer buffer;
-    http::request<http::string_body> request;
-    if (!error) http::read(socket, buffer, request, error);
+    Request request;
+    if (!error) asio::read_until(socket, asio::dynamic_buffer(request.head), "\r\n\r\n", error);
     if (error) return;
-    auto [status, body] = handler_(request);
-    http::response<http::string_body> response{static_cast<http::status>(status), 11, body};
-    response.prepare_payload();
-    http::write(socket, response, error);
+    const size_t end = request.head.find("\r\n\r\n") + 4;
+    request.body = request.head.substr(end);
+    request.head.resize(end);
+    constexpr std::string_view kLength = "Content-Length: ";
+    if (const size_t at = request.head.find(kLength); at != std::string::npos) {
+      const size_t length = std::stoul(request.head.substr(at + kLength.size()));
+      while (request.body.size() < length && !error)
+        asio::read(socket, asio::dynamic_buffer(request.body, length), asio::transfer_at_least(1),
+                   error);
+    }
+    const auto [status, body] = handler_(request);
+    const std::string answer =
+        fmt::format("HTTP/1.1 {} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", status,
+                    body.size(), body);
+    asio::write(socket, asio::buffer(answer), error);
   }
 
   Handler handler_;
@@ -99,12 +108,12 @@ TEST(PlantTest, ItsPlcShowsTheLineMoving) {
 TEST(PlantTest, TheCrewTalksToTheNode) {
   std::mutex mutex;
   std::string authorization, verdict;
-  const TinyNode node([&](const http::request<http::string_body>& request)
-                          -> std::pair<unsigned, std::string> {
+  const TinyNode node([&](const TinyNode::Request& request) -> std::pair<unsigned, std::string> {
     const std::lock_guard lock(mutex);
-    authorization = std::string(request[http::field::authorization]);
-    if (request.method() == http::verb::post) {
-      verdict = std::string(request.target()) + " " + request.body();
+    const size_t token = request.head.find("Authorization: ");
+    authorization = request.head.substr(token, request.head.find("\r\n", token) - token);
+    if (request.head.starts_with("POST ")) {
+      verdict = request.head.substr(5) + request.body;
       return {200, "{}"};
     }
     return {
@@ -127,7 +136,7 @@ TEST(PlantTest, TheCrewTalksToTheNode) {
   }));
   EXPECT_TRUE(Eventually([&] { return !(*plant)->Summary()["crew"]["answers"].empty(); }));
   const std::lock_guard lock(mutex);
-  EXPECT_EQ(authorization, "Bearer secret");
+  EXPECT_EQ(authorization, "Authorization: Bearer secret");
   EXPECT_TRUE(verdict.starts_with("/api/v1/alarms/A-1/verdict ")) << verdict;
   EXPECT_NE(verdict.find("false_alarm"), std::string::npos) << verdict;
 }
