@@ -57,7 +57,7 @@ Result<Json> Pull(const Common& common) {
   return ReportJson(report);
 }
 
-Result<Json> List(const Common& common) {
+Result<Json> ListArchive(const Common& common) {
   ASSIGN_OR_RETURN(const auto opened, Open(common));
   const auto manifest = opened->archive->manifest();
   Json items = Json::array();
@@ -110,7 +110,7 @@ void AddArchive(CLI::App& app, Common& common, int* exit_code) {
   command->require_subcommand(1);
   command->footer("Example: penstock archive pull --site plant/ --data /var/lib/penstock-new");
   AddOne(*command, common, exit_code, "push", "Copy what the archive has not", Push);
-  AddOne(*command, common, exit_code, "list", "What the archive has", List);
+  AddOne(*command, common, exit_code, "list", "What the archive has", ListArchive);
   AddOne(*command, common, exit_code, "pull", "Restore the history into a new data folder", Pull);
 }
 

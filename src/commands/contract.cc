@@ -178,7 +178,7 @@ Result<Json> Contracts(const Settings& settings) {
   return items;
 }
 
-Result<int> List(const Common& common) {
+Result<int> ListContracts(const Common& common) {
   ASSIGN_OR_RETURN(const Settings settings, SettingsOf(common));
   ASSIGN_OR_RETURN(const Json items, Contracts(settings));
   if (common.json) {
@@ -391,7 +391,8 @@ void AddContract(CLI::App& app, Common& common, int* exit_code) {
   CLI::App* list = command->add_subcommand("list", "The contracts in force");
   list->footer("Example: penstock contract list --json");
   AddCommonOptions(*list, common);
-  list->callback([&common, exit_code] { Run(common, exit_code, [&] { return List(common); }); });
+  list->callback(
+      [&common, exit_code] { Run(common, exit_code, [&] { return ListContracts(common); }); });
 }
 
 void AddQuarantine(CLI::App& app, Common& common, int* exit_code) {

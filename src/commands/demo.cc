@@ -57,8 +57,8 @@ void Progress(const Common& common, const Node& node, double seconds, double tot
 }
 
 // Runs until the time is over; notes when the first alarm with an explanation was there.
-std::optional<double> Run(const Common& common, const Node& node, StopSignal& stop,
-                          const Watch& watch, double total) {
+std::optional<double> RunUntilStopped(const Common& common, const Node& node, StopSignal& stop,
+                                      const Watch& watch, double total) {
   std::optional<double> first;
   while (watch.Seconds() < total && !stop.Wait(std::chrono::milliseconds(250))) {
     if (!first) {
@@ -72,7 +72,7 @@ std::optional<double> Run(const Common& common, const Node& node, StopSignal& st
   return first;
 }
 
-Result<Json> Collect(const NodeAddress& address) {
+Result<Json> CollectReport(const NodeAddress& address) {
   Json result;
   ASSIGN_OR_RETURN(const Json alarms, Ask(address, "GET", "/api/v1/alarms?limit=1000"));
   ASSIGN_OR_RETURN(const Json kpis, Ask(address, "GET", "/api/v1/kpis"));
@@ -122,10 +122,10 @@ Result<Json> RunDemo(const Common& common, const Options& options, StopSignal& s
   ASSIGN_OR_RETURN(plant_options.token, node->MachineToken("plant-crew", trust::Role::kTechnician));
   ASSIGN_OR_RETURN(auto plant, PlantProcess::Start(plant_options, clock));
 
-  const auto first = Run(common, *node, stop, watch, ToSeconds(time));
+  const auto first = RunUntilStopped(common, *node, stop, watch, ToSeconds(time));
   const double ran = watch.Seconds();
   ASSIGN_OR_RETURN(Json truth, plant->Finish());
-  ASSIGN_OR_RETURN(Json said, Collect(address));
+  ASSIGN_OR_RETURN(Json said, CollectReport(address));
   Json report = DemoReport(truth, said["alarms"]);
   report["first_explained_alarm_s"] = first ? Json(*first) : Json(nullptr);
   report["samples"] = said["ledger"]["stored"];

@@ -6,7 +6,7 @@
 namespace penstock::commands {
 namespace {
 
-Status Enroll(const Common& common, const std::string& invitation) {
+Status EnrollHere(const Common& common, const std::string& invitation) {
   ASSIGN_OR_RETURN(const Settings settings, SettingsOf(common));
   auto document = ReadDocument(invitation);
   if (!document)
@@ -42,7 +42,7 @@ void AddEdge(CLI::App& app, Common& common, int* exit_code) {
   enroll->add_option("invitation", invitation, "File that `penstock hub enroll NAME --json` wrote")
       ->required();
   enroll->callback([&common, exit_code] {
-    if (const auto status = Enroll(common, invitation); !status)
+    if (const auto status = EnrollHere(common, invitation); !status)
       *exit_code = Fail(common, status.error());
   });
   command->callback([&common, exit_code, command] {

@@ -4,7 +4,7 @@
 namespace penstock::commands {
 namespace {
 
-void Print(const Json& gate) {
+void PrintGate(const Json& gate) {
   fmt::print("{} {}      {}  ({} of {})\n", gate.value("gate", ""), gate.value("title", ""),
              gate.value("state", ""), gate.value("hold", 0), gate.value("of", 0));
   for (const Json& check : gate["checks"])
@@ -19,7 +19,8 @@ struct Options {
   std::string usecase, gate = "G1", as, note;
 };
 
-void Run(const Common& common, const Options& options, const std::string& method, int* exit_code) {
+void AskGate(const Common& common, const Options& options, const std::string& method,
+             int* exit_code) {
   const auto settings = SettingsOf(common);
   if (!settings) return void(*exit_code = Fail(common, settings.error()));
   const auto node = FindNode(*settings);
@@ -36,7 +37,7 @@ void Run(const Common& common, const Options& options, const std::string& method
   if (common.json)
     PrintJson(*gate);
   else
-    Print(*gate);
+    PrintGate(*gate);
   *exit_code = gate->value("state", "") == "open" ? kDone : kNo;
 }
 
@@ -58,8 +59,8 @@ void AddGate(CLI::App& app, Common& common, int* exit_code) {
   }
   sign->add_option("--as", options.as, "Role that signs")->required();
   sign->add_option("--note", options.note, "Reason");
-  eval->callback([&common, exit_code] { Run(common, options, "GET", exit_code); });
-  sign->callback([&common, exit_code] { Run(common, options, "POST", exit_code); });
+  eval->callback([&common, exit_code] { AskGate(common, options, "GET", exit_code); });
+  sign->callback([&common, exit_code] { AskGate(common, options, "POST", exit_code); });
 }
 
 }  // namespace penstock::commands

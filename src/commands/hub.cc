@@ -12,7 +12,7 @@ Result<Json> AskHub(const Common& common, const std::string& method, const std::
   return Ask(node, method, path, body);
 }
 
-Status Enroll(const Common& common, const std::string& name) {
+Status InviteEdge(const Common& common, const std::string& name) {
   ASSIGN_OR_RETURN(const Json invitation,
                    AskHub(common, "POST", "/api/v1/edges", {{"name", name}}));
   PrintJson(invitation);
@@ -39,7 +39,7 @@ uint64_t RowsOf(const Json& edge) {
   return rows;
 }
 
-Status List(const Common& common) {
+Status ListEdges(const Common& common) {
   ASSIGN_OR_RETURN(const Json edges, AskHub(common, "GET", "/api/v1/edges"));
   if (common.json) {
     PrintJson(edges);
@@ -83,13 +83,13 @@ void AddHub(CLI::App& app, Common& common, int* exit_code) {
   command->add_option("--http", options.http, "Listen here, instead of site.yaml's");
   command->add_option("--mqtt", options.mqtt, "Listen here, instead of site.yaml's");
   command->add_option("--models", options.models, "Model repository (default: DATA/models)");
-  AddNamed(*command, common, exit_code, "enroll", "Invite an edge", &name, Enroll);
+  AddNamed(*command, common, exit_code, "enroll", "Invite an edge", &name, InviteEdge);
   AddNamed(*command, common, exit_code, "revoke", "Shut an edge out", &name, Revoke);
   CLI::App* edges = command->add_subcommand("edges", "Edges and what of their samples is here");
   edges->footer("Example: penstock hub edges --json");
   AddCommonOptions(*edges, common);
   edges->callback([&common, exit_code] {
-    if (const auto status = List(common); !status) *exit_code = Fail(common, status.error());
+    if (const auto status = ListEdges(common); !status) *exit_code = Fail(common, status.error());
   });
   command->callback([&common, exit_code, command] {
     if (!command->get_subcommands().empty()) return;

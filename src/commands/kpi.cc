@@ -13,7 +13,7 @@ std::string Term(const Json& term) {
   return value.is_number() ? QuantityText(value.get<double>(), term.value("unit", "")) : "-";
 }
 
-void Print(const Json& kpis) {
+void PrintKpis(const Json& kpis) {
   for (const Json& kpi : kpis["items"]) {
     std::string interval;
     if (kpi.value("low", Json()).is_number())
@@ -49,7 +49,7 @@ void AddKpi(CLI::App& app, Common& common, int* exit_code) {
     if (common.json)
       PrintJson(*kpis);
     else
-      Print(*kpis);
+      PrintKpis(*kpis);
   });
 }
 

@@ -44,7 +44,7 @@ Result<Json> Train(const Common& common, const Options& options) {
   return TrainFromPlant(settings, out, options.model, history, progress);
 }
 
-void Print(const Json& reports) {
+void PrintReports(const Json& reports) {
   for (const Json& report : reports) {
     const Json held_out = report.value("held_out", Json::object());
     fmt::print("{}@{}  {} rows, {} trees; on held-out runs accuracy {}, log loss {}\n",
@@ -87,7 +87,7 @@ void AddLearn(CLI::App& app, Common& common, int* exit_code) {
     if (common.json)
       PrintJson(*reports);
     else
-      Print(*reports);
+      PrintReports(*reports);
   });
 }
 
