@@ -108,6 +108,10 @@ class FakeHistory final : public storage::History {
     return {};
   }
   Result<uint64_t> Retain(Time, uint64_t) override { return 0; }
+  Result<std::vector<storage::HistoryDeletion>> RetainBy(
+      const storage::HistoryRetention&) override {
+    return deletions;
+  }
   Size size() const override { return {}; }
 
   // Sequence -> value of all that a query would see; a doubled row fails the test.
@@ -123,6 +127,7 @@ class FakeHistory final : public storage::History {
 
   std::map<uint32_t, std::string> names;
   std::vector<std::pair<uint64_t, double>> tail, files;
+  std::vector<storage::HistoryDeletion> deletions;  // What every retention deletes.
   std::atomic<bool> broken = false;
 };
 
@@ -579,6 +584,18 @@ TEST_F(PipelineTest, AfterStopWritesAreRefused) {
   EXPECT_EQ(Send(Rows(0, 1)).error().code, Code::kUnavailable);
   EXPECT_EQ(pipeline_->ledger().gap, 0);
   EXPECT_FALSE(pipeline_->Flush());
+}
+
+TEST_F(PipelineTest, RollUpsThatGoAloneAreToldAndAreNoSamples) {
+  history_.deletions = {
+      {.product = "pump", .level = "1m", .rows = 60, .first = {}, .last = {}, .of_point = {}}};
+  size_t told = 0;
+  options_.on_deleted = [&](const auto& gone) { told += gone.size(); };
+  Start();
+  ASSERT_TRUE(Send(Rows(0, 1)));
+  pipeline_->Stop();
+  EXPECT_EQ(told, 1U);
+  EXPECT_EQ(pipeline_->ledger().evicted, 0U);
 }
 
 }  // namespace
