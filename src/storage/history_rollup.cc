@@ -67,16 +67,21 @@ struct StepColumns {
   }
 };
 
-// Rows [from, to) of all columns but the point.
-Status ReadColumns(const ParquetFile& file, size_t group, size_t from, size_t to,
-                   StepColumns& columns) {
+// Rows [from, to) of all columns but the point, each of them as `open` gives it.
+template <typename Open>
+Status ReadColumns(const Open& open, size_t from, size_t to, StepColumns& columns) {
   columns.Resize(to - from);
   const auto data = columns.data();
   for (size_t c = 0; c < data.size(); ++c) {
-    ASSIGN_OR_RETURN(auto reader, ParquetColumnReader::Load(file, group, c + 1));
+    ASSIGN_OR_RETURN(ParquetColumnReader reader, open(c + 1));
     TRY(reader.Read(from, to, data[c]));
   }
   return {};
+}
+
+Status ReadAllColumns(const ParquetFile& file, size_t group, StepColumns& columns) {
+  return ReadColumns([&](size_t c) { return ParquetColumnReader::Load(file, group, c); }, 0,
+                     file.groups()[group].rows, columns);
 }
 
 }  // namespace
@@ -135,22 +140,30 @@ Result<bool> RollupBuilder::Finish() {
   return writer_.Finish();
 }
 
-Result<bool> ReadSteps(const ParquetFile& file, std::string_view point,
+Result<bool> ReadSteps(const ParquetFile& file, std::string_view point, const GroupAccess& access,
                        std::span<const TimeSpan> spans, const VisitSteps& visit) {
   bool found = false;
   for (size_t group = 0; group < file.groups().size(); ++group) {
     const ParquetFile::Group& meta = file.groups()[group];
     if (point < meta.first_point || point > meta.last_point) continue;
-    ASSIGN_OR_RETURN(auto paths, ParquetColumnReader::Load(file, group, 0));
-    ASSIGN_OR_RETURN(const auto rows, paths.Find(point));
+    ASSIGN_OR_RETURN(const auto rows, access.rows(group));
     if (!rows) continue;
     found = true;
     if (spans.empty() || meta.last_time < spans.front().from || meta.first_time >= spans.back().to)
       continue;
+    std::vector<Time> times(rows->rows);
+    ASSIGN_OR_RETURN(ParquetColumnReader time_column, access.column(group, 1));
+    TRY(time_column.Read(rows->from, rows->from + rows->rows, times.data()));
+    const auto first = std::ranges::lower_bound(times, spans.front().from),
+               last = std::ranges::lower_bound(times, spans.back().to);
+    if (first == last) continue;
+    const size_t from = rows->from + static_cast<size_t>(first - times.begin()),
+                 count = static_cast<size_t>(last - first);
     StepColumns columns;
-    TRY(ReadColumns(file, group, rows->from, rows->from + rows->rows, columns));
+    TRY(ReadColumns([&](size_t c) { return access.column(group, c); }, from, from + count,
+                    columns));
     auto span = spans.begin();
-    for (size_t i = 0; i < rows->rows && span != spans.end(); ++i) {
+    for (size_t i = 0; i < count && span != spans.end(); ++i) {
       const Time time = FromMicros(columns.time[i]);
       while (span != spans.end() && span->to <= time) ++span;
       if (span != spans.end() && time >= span->from) visit(columns.Get(i));
@@ -172,7 +185,7 @@ Status ReadSteps(const ParquetFile& file, std::span<const SortedPath> paths,
     ASSIGN_OR_RETURN(auto points, ParquetColumnReader::Load(file, group, 0));
     ASSIGN_OR_RETURN(const auto rows, points.Points());
     StepColumns columns;
-    TRY(ReadColumns(file, group, 0, meta.rows, columns));
+    TRY(ReadAllColumns(file, group, columns));
     TRY(JoinPoints(rows, paths.subspan(static_cast<size_t>(first - paths.begin())),
                    [&](size_t place, const PointRows& some) -> Status {
                      if (found != nullptr) (*found)[place] = true;
@@ -192,7 +205,7 @@ Status ReadSteps(const ParquetFile& file, std::span<const SortedPath> paths,
 Status RollupCursor::LoadGroup() {
   StepColumns columns;
   const size_t rows = file_->groups()[group_].rows;
-  TRY(ReadColumns(*file_, group_, 0, rows, columns));
+  TRY(ReadAllColumns(*file_, group_, columns));
   rows_.clear();
   for (size_t i = 0; i < rows; ++i) rows_.push_back(columns.Get(i));
   ASSIGN_OR_RETURN(paths_, ParquetColumnReader::Load(*file_, group_, 0));

@@ -70,10 +70,16 @@ class RollupBuilder {
   std::vector<RollupStep> steps_;
 };
 
+// How the rows of one point are found in a row group, and a column of it is read: who asks often
+// keeps what was learned.
+struct GroupAccess {
+  std::function<Result<std::optional<PointRows>>(size_t group)> rows;
+  std::function<Result<ParquetColumnReader>(size_t group, size_t column)> column;
+};
 // Calls `visit` with the steps of `point` in these spans. False when the file
 // does not have the point.
 using VisitSteps = std::function<void(const RollupStep&)>;
-Result<bool> ReadSteps(const ParquetFile& file, std::string_view point,
+Result<bool> ReadSteps(const ParquetFile& file, std::string_view point, const GroupAccess& access,
                        std::span<const TimeSpan> spans, const VisitSteps& visit);
 
 // The same for many points, sorted by path, in one pass over the file;

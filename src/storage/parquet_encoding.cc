@@ -244,7 +244,8 @@ void HybridView::Decode(size_t from, size_t to, uint32_t* out) const {
   }
 }
 
-Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
+Status DecodeDelta(ByteView bytes, std::span<int64_t> out) {
+  const size_t rows = out.size();
   constexpr uint64_t kBlockMax = 1 << 24, kMinisMax = 1 << 12;
   uint64_t block = 0, minis = 0, count = 0, first = 0;
   if (!TakeVarint(bytes, block) || !TakeVarint(bytes, minis) || !TakeVarint(bytes, count) ||
@@ -254,7 +255,6 @@ Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out) {
       block % (minis * kMiniBlock) != 0)
     return DataLoss("deltas in {} blocks of {}", minis, block);
   const size_t mini_rows = block / minis;
-  out.resize(rows);
   if (rows == 0) return {};
   const auto unzigzag = [](uint64_t raw) { return (raw >> 1) ^ (~(raw & 1) + 1); };
   uint64_t value = unzigzag(first);

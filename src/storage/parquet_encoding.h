@@ -53,7 +53,7 @@ class HybridView {
   const uint8_t* end_ = nullptr;
 };
 
-// All `rows` values, of blocks of any shape. kDataLoss when the bytes do not hold them.
-Status DecodeDelta(ByteView bytes, size_t rows, std::vector<int64_t>& out);
+// All values, of blocks of any shape. kDataLoss when the bytes do not hold as many.
+Status DecodeDelta(ByteView bytes, std::span<int64_t> out);
 
 }  // namespace penstock::storage

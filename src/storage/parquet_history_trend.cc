@@ -73,9 +73,12 @@ Status HistoryReader::Fold(const View& view, const Target& target, TrendFold& fo
   if (target.products.empty()) return {};
   Plan plan = PlanOf(fold, catalog, target.products);
   const auto add_steps = [&](const std::string& path, std::span<const TimeSpan> spans) {
-    auto file = OpenFile(path, RollupColumns());
+    const auto file = OpenFile(path, RollupColumns());
     if (!file) return Result<bool>(std::unexpected(file.error()));
-    return ReadSteps(**file, target.path, spans,
+    const GroupAccess access{
+        [&](size_t group) { return StretchOf(*file, group, target.path); },
+        [&](size_t group, size_t column) { return ColumnOf(*file, group, column); }};
+    return ReadSteps(**file, target.path, access, spans,
                      [&](const RollupStep& step) { fold.AddStep(step); });
   };
   for (const StoredRollupPointer& rollup : catalog.rollups) {

@@ -110,21 +110,21 @@ TEST(ParquetLayoutTest, DeltasOfAnyShapeAreRead) {
       for (const bool whole : {false, true}) {
         Bytes bytes;
         whole ? EncodeDeltaWhole(values, bytes) : EncodeDelta(values, bytes);
-        std::vector<int64_t> read;
-        const Status decoded = DecodeDelta(bytes, count, read);
+        std::vector<int64_t> read(count), more(count + 1);
+        const Status decoded = DecodeDelta(bytes, read);
         ASSERT_TRUE(decoded) << count << " of " << bits << ": " << decoded.error().ToString();
         EXPECT_EQ(read, values) << count << " of " << bits;
         if (count < 2 || bits == 0) continue;
-        EXPECT_FALSE(DecodeDelta(bytes, count + 1, read));
-        EXPECT_FALSE(DecodeDelta(ByteView(bytes).first(bytes.size() / 2), count, read));
+        EXPECT_FALSE(DecodeDelta(bytes, more));
+        EXPECT_FALSE(DecodeDelta(ByteView(bytes).first(bytes.size() / 2), read));
       }
     }
   }
 }
 
 TEST(ParquetLayoutTest, DeltasOfImpossibleShapesAreRefused) {
-  std::vector<int64_t> read;
-  const auto refused = [&](const Bytes& bytes) { return !DecodeDelta(bytes, 3, read); };
+  std::vector<int64_t> read(3);
+  const auto refused = [&](const Bytes& bytes) { return !DecodeDelta(bytes, read); };
   EXPECT_TRUE(refused({0x80, 0x01, 0x00, 0x03, 0x00, 0x00, 0x00}));        // No miniblocks.
   EXPECT_TRUE(refused({0x80, 0x01, 0x08, 0x03, 0x00, 0x00, 0x00}));        // Of 16 values.
   EXPECT_TRUE(refused({0x00, 0x01, 0x03, 0x00, 0x00, 0x00}));              // No block.

@@ -20,21 +20,23 @@
 
 namespace penstock::storage {
 
-// Bytes that need not be cleared before they are written.
-class ParquetBuffer {
+// Room for values that need not be cleared before they are written.
+template <typename T>
+class ParquetRoom {
  public:
-  std::span<uint8_t> Take(size_t size) {
-    if (size > room_) {
-      bytes_ = std::make_unique_for_overwrite<uint8_t[]>(size);
-      room_ = size;
+  std::span<T> Take(size_t size) {
+    if (size > size_) {
+      values_ = std::make_unique_for_overwrite<T[]>(size);
+      size_ = size;
     }
-    return {bytes_.get(), size};
+    return {values_.get(), size};
   }
 
  private:
-  std::unique_ptr<uint8_t[]> bytes_;
-  size_t room_ = 0;
+  std::unique_ptr<T[]> values_;
+  size_t size_ = 0;
 };
+using ParquetBuffer = ParquetRoom<uint8_t>;
 
 // The bytes of a chunk, in memory or in its file, which must outlive this.
 class ParquetChunkBytes {

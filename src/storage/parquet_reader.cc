@@ -86,10 +86,13 @@ Status ParquetColumnReader::Prepare(size_t number, Page& page) {
       ASSIGN_OR_RETURN(page.indexes, HybridView::Parse(body.subspan(1), body[0], values));
       break;
     }
-    case parquet::kDeltaBinaryPacked:
+    case parquet::kDeltaBinaryPacked: {
       if (width() != 8) return DataLoss("column {}: deltas of 32 bits", column_->name);
-      TRY(DecodeDelta(body, values, page.numbers));
+      const auto numbers = page.number_room.Take(values);
+      TRY(DecodeDelta(body, numbers));
+      page.numbers = numbers;
       break;
+    }
     case parquet::kByteStreamSplit:
     case parquet::kPlain:
       if (body.size() != values * width())

@@ -53,8 +53,9 @@ class ParquetColumnReader {
     size_t begin = 0, rows = 0, nulls = 0;
     int64_t encoding = 0;
     ParquetBuffer stored, plain;
-    std::vector<int64_t> numbers;  // Of deltas.
-    ByteView body;                 // Of split or plain values.
+    ParquetRoom<int64_t> number_room;
+    std::span<const int64_t> numbers;  // Of deltas.
+    ByteView body;                     // Of split or plain values.
     HybridView indexes;
   };
   static constexpr size_t kPagesHeld = 4;
