@@ -160,7 +160,7 @@ class NatsCluster:
 server_name: n{i}
 listen: 127.0.0.1:{self.ports[i]}
 jetstream {{ store_dir: "{server.folder}/store", max_memory_store: 64MB, max_file_store: 4GB, domain: plant }}
-cluster {{ name: plant, listen: 127.0.0.1:{self._routes[i]}, routes: [{routes}] }}
+cluster {{ name: plant, listen: 127.0.0.1:{self._routes[i]}, routes: [{routes}], no_advertise: true }}
 leafnodes {{ listen: 127.0.0.1:{self.leaf_ports[i]} }}
 """)
             self.servers.append(server)
