@@ -24,8 +24,8 @@ using things::ContractField;
 using things::ContractRule;
 using things::ValueType;
 
-constexpr size_t kRunRowsMax = 65'536;                        // Of one violation that is no burst.
-constexpr size_t kFoundRows = 65'536, kFoundSentences = 256;  // So much is kept at once.
+constexpr size_t kRunRowsMax = 65'536;  // Of one violation that is no burst.
+constexpr size_t kFoundRows = 65'536, kFoundTextBytes = 4 << 20;  // So much is kept at once.
 
 // A source that says "bad" promises nothing; our own mark for a wild value is no such word.
 bool Promised(Quality quality) { return !IsBad(quality) || quality == kBadOutOfRange; }
@@ -207,8 +207,6 @@ void ContractCheck::Judge(Batch& batch, std::span<const uint32_t> suspects,
                           std::vector<PointId>& taken) {
   if (rules_ == nullptr || suspects.empty()) return;
   gone_.clear();
-  found_.Clear();
-  found_rows_.clear();
   Collect(batch, suspects);
   KeepFound(batch);
   for (const RowRange& range : gone_)
@@ -228,6 +226,7 @@ void ContractCheck::KeepFound(Batch& batch) {
   }
   found_.Clear();
   found_rows_.clear();
+  found_text_bytes_ = 0;
 }
 
 void ContractCheck::MarkInstead(Batch& batch) const {
@@ -295,6 +294,7 @@ bool ContractCheck::JoinsLast(const Batch& batch, uint32_t row, const Violation&
   ++last.rows;
   AddRows(found_.rows, batch, {row, row + size_t{1}});
   ++found_rows_.back().end;
+  if (what.of_text) found_.sentences.pop_back();  // It says what the last one says.
   return true;
 }
 
@@ -313,6 +313,7 @@ void ContractCheck::AddFound(Batch& batch, const RowRange& range, Violation what
     }
     what.rows = static_cast<uint32_t>(piece.end - piece.begin);
     found_.list.push_back(what);
+    if (what.of_text) found_text_bytes_ += what.text.size() + what.why.size();
     AddRows(found_.rows, batch, piece);
     if (!found_rows_.empty() && found_rows_.back().end == piece.begin)
       found_rows_.back().end = piece.end;
@@ -320,7 +321,7 @@ void ContractCheck::AddFound(Batch& batch, const RowRange& range, Violation what
       found_rows_.push_back(piece);
     begin = piece.end;
     if (found_.list.size() >= kViolationsMax || found_.rows.size() >= kFoundRows ||
-        found_.sentences.size() >= kFoundSentences)
+        found_text_bytes_ >= kFoundTextBytes)
       KeepFound(batch);
   }
 }

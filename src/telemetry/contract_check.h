@@ -119,6 +119,7 @@ class ContractCheck final : public RowCheck {
   // Of the batch in hand: what is to be taken out, and what was found since the last Keep.
   std::vector<RowRange> gone_, found_rows_;
   Violations found_;
+  size_t found_text_bytes_ = 0;
 };
 
 }  // namespace penstock::telemetry

@@ -40,7 +40,7 @@ class FailingRecords final : public storage::Records {
   std::atomic<int> left_;
 };
 
-class FullDisk final : public storage::Disk {
+class SpoolDisk final : public storage::Disk {
  public:
   int Write(int fd, ByteView bytes, uint64_t offset) override {
     return full ? ENOSPC : Disk::Write(fd, bytes, offset);
@@ -201,7 +201,7 @@ TEST_F(QuarantineMoveTest, ATornTailIsNotThereAndTheRestIs) {
 }
 
 TEST_F(QuarantineMoveTest, OnAFullDiskNothingIsKeptAndLaterItIs) {
-  FullDisk disk;
+  SpoolDisk disk;
   auto store = *QuarantineStore::Open(*records_, folder_ / name_, {}, disk);
   ASSERT_TRUE(store->Keep(Broken("flow", "pump@1.2.0", 90, 0)));
   disk.full = true;
