@@ -17,6 +17,7 @@ namespace {
 using Steady = std::chrono::steady_clock;
 constexpr auto kSayEvery = std::chrono::milliseconds(250);
 constexpr auto kSilence = std::chrono::seconds(30);
+constexpr auto kConfirmPatience = std::chrono::seconds(3);
 constexpr int kClaimAttempts = 10;
 constexpr auto kClaimPause = std::chrono::milliseconds(50);
 constexpr auto kFetchWait = std::chrono::milliseconds(250);
@@ -73,6 +74,7 @@ Taker::Taker(TakerOptions options, Parts parts) : options_(std::move(options)), 
 Taker::~Taker() { Stop(); }
 
 void Taker::Start() {
+  says_ = true;
   say_thread_ = std::jthread([this](const std::stop_token& stop) { Say(stop); });
   leases_thread_ = std::jthread([this](const std::stop_token& stop) { HoldLeases(stop); });
 }
@@ -380,30 +382,47 @@ void Taker::Apply(Partition& partition, storage::StreamMessage message) {
 }
 
 void Taker::Say(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    Pause(stop, kSayEvery);
+    asked_changed_.wait_for(lock, stop, kSayEvery, [&] { return asked_ > said_; });
+    const uint64_t asked = asked_;
+    lock.unlock();
     (void)SayOnce();
+    lock.lock();
+    said_ = asked;
+    said_changed_.notify_all();
   }
+  says_ = false;
+  said_changed_.notify_all();
 }
 
 Status Taker::Confirm() {
-  bool silent = false;
+  bool confirmed = false;
   {
-    const std::lock_guard lock(mutex_);
-    silent = Steady::now() < silent_until_;
+    std::unique_lock lock(mutex_);
+    const bool silent = Steady::now() < silent_until_;
     // Also of messages that are not answered, for some of their rows are still on their way.
     for (const auto& [source, claim] : claims_)
       if (!silent && UnconfirmedOf(source, claim) > 0) changed_.try_emplace(source);
+    const uint64_t mine = silent ? 0 : ++asked_;
+    asked_changed_.notify_all();
+    said_changed_.wait_for(lock, kConfirmPatience, [&] { return said_ >= mine || !says_; });
+    confirmed = !silent && said_ >= mine && answered_;
+    if (!silent && !says_) {
+      lock.unlock();
+      confirmed = SayOnce().has_value();
+    }
   }
-  LookForHoles(!silent && SayOnce());
+  LookForHoles(confirmed);
   const uint64_t rows = Unconfirmed();
   if (rows == 0) return {};
   const std::lock_guard lock(mutex_);
   auto error =
       Unavailable("{} rows of the stream wait to be confirmed: {}", rows,
-                  answered_ ? "rows before them are missing"
-                            : fmt::format("the stream is away since {}: {}",
-                                          FormatTime(failing_since_), answered_.error().message));
+                  confirmed   ? "rows before them are missing"
+                  : answered_ ? "the stream does not answer"
+                              : fmt::format("the stream is away since {}: {}",
+                                            FormatTime(failing_since_), answered_.error().message));
   error.error().Fix("look at the NATS servers that stream: names");
   return error;
 }

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -62,9 +63,8 @@ class Taker {
 
   void Start();
   void Stop();  // Finishes what was fetched, says so, gives the leases back.
-  // Confirms what is durable now. kUnavailable while there are rows that are not: before these go
-  // where they cannot be forgotten any more. A stream that is away is not asked, that takes
-  // seconds.
+  // Confirms what is durable now, and waits 3 s for it at most. kUnavailable while there are rows
+  // that are not confirmed: before these go where they cannot be forgotten any more.
   Status Confirm();
   // {"hub", "partitions": [3, 7 ...], "messages", "refused", "skipped", "unconfirmed", "error"}:
   // rows that wait to be confirmed; what the stream answered last, when that was no success.
@@ -115,6 +115,10 @@ class Taker {
   // The first rows that wait for missing ones before them, and since when.
   std::optional<std::pair<Source, uint64_t>> hole_;
   std::chrono::steady_clock::time_point hole_since_{};
+  // Confirm asks the thread that says, so that nobody else waits for the network.
+  bool says_ = false;
+  uint64_t asked_ = 0, said_ = 0;
+  std::condition_variable_any asked_changed_, said_changed_;
   std::mutex saying_;  // One thread says at a time.
   std::atomic<uint64_t> messages_{0}, refused_{0}, skipped_{0};
   std::jthread leases_thread_, say_thread_;
