@@ -63,13 +63,13 @@ class Plant:
 class Sending:
     """Bursts, one after the other, until the block ends."""
 
-    def __init__(self, plant):
-        self._plant, self._end, self._failed = plant, threading.Event(), None
+    def __init__(self, plant, every_s=0.02):
+        self._plant, self._every_s, self._end, self._failed = plant, every_s, threading.Event(), None
         self._thread = threading.Thread(target=self._run)
 
     def _run(self):
         try:
-            while not self._end.wait(0.02):
+            while not self._end.wait(self._every_s):
                 self._plant.send()
         except AssertionError as error:
             self._failed = error

@@ -99,14 +99,14 @@ def compare(plant):
         assert sorted(value for values in files for value in values[name]) == list(range(plant.sent)), name
 
 
-def test_what_a_hub_cannot_confirm_goes_to_no_file_and_is_left_to_who_took_over(tmp_path, nats, nodes):
-    with Proxy(nats.ports[0]) as one, Proxy(nats.ports[0]) as two:
-        plant = Plant(nodes, tmp_path, nats, hubs={"hub-a": f"nats://127.0.0.1:{one.port}", "hub-b": nats.address(),
-                                                   "hub-c": f"nats://127.0.0.1:{two.port}"})
+def test_what_a_hub_cannot_confirm_goes_to_no_file_and_is_left_to_who_took_over(tmp_path, shared_nats, nodes):
+    with Proxy(shared_nats.ports[0]) as one, Proxy(shared_nats.ports[0]) as two:
+        plant = Plant(nodes, tmp_path, shared_nats, hubs={"hub-a": f"nats://127.0.0.1:{one.port}", "hub-b": shared_nats.address(),
+                                                          "hub-c": f"nats://127.0.0.1:{two.port}"})
         a, b, c = plant.hubs.values()
         plant.send()
         eventually(lambda: all(len(stream_of(hub).get("partitions", [])) >= 2 for hub in (a, b, c)), 30, "each hub's share")
-        with Sending(plant):
+        with Sending(plant, every_s=0.1):
             cut_with_rows_in_hand(plant, {"hub-a": one, "hub-c": two})
             # One dies besides, and comes back to a stream that is still away: it serves what it has.
             c.kill()
@@ -136,9 +136,9 @@ def test_what_a_hub_cannot_confirm_goes_to_no_file_and_is_left_to_who_took_over(
         compare(plant)
 
 
-def test_a_hub_that_nobody_took_over_from_keeps_its_rows(tmp_path, nats, nodes):
-    with Proxy(nats.ports[0]) as proxy:
-        plant = Plant(nodes, tmp_path, nats, hubs={"hub-a": f"nats://127.0.0.1:{proxy.port}"})
+def test_a_hub_that_nobody_took_over_from_keeps_its_rows(tmp_path, shared_nats, nodes):
+    with Proxy(shared_nats.ports[0]) as proxy:
+        plant = Plant(nodes, tmp_path, shared_nats, hubs={"hub-a": f"nats://127.0.0.1:{proxy.port}"})
         hub = plant.hubs["hub-a"]
         plant.send()
         eventually(plant.complete, 60, "the first rows")
