@@ -62,6 +62,7 @@ class StoredFile {
 
   void UnlinkWhenUnused() const { obsolete_ = true; }
   void UnlinkRowsWhenUnused() const { moved_ = true; }  // The rollups of its rows stay.
+  bool goes() const { return obsolete_ || moved_; }
 
   const HistoryFile info;
   const std::string path;  // Nothing is there when it is archived.
@@ -82,6 +83,7 @@ class StoredRollup {
   StoredRollup& operator=(const StoredRollup&) = delete;
 
   void UnlinkWhenUnused() const { obsolete_ = true; }
+  bool goes() const { return obsolete_; }
 
   const HistoryRollup info;
   const std::string path;

@@ -88,11 +88,17 @@ class HistoryReader : public History {
                   const VisitRows& visit);
   Status ScanForeign(const StoredFile& file, const std::string& path,
                      std::span<const TimeSpan> spans, const VisitRows& visit);
-  void ForgetOpened(const std::string& path);
+  // What is to be unlinked is marked first: then nobody keeps it open again.
+  void ForgetOpened(const StoredFile& file);
+  void ForgetOpened(const StoredRollup& rollup);
   Result<ParquetFilePointer> OpenArchived(const StoredFile& file);
   Result<ParquetFilePointer> OpenRows(const StoredFile& file);  // Of samples, wherever it is.
+  Result<ParquetFilePointer> OpenSteps(const StoredFile& file, const std::string& relative_path);
+  Result<ParquetFilePointer> OpenSteps(const StoredRollup& rollup);
   Result<ParquetFilePointer> OpenFile(const std::string& path,
-                                      std::span<const ParquetColumn> schema);
+                                      std::span<const ParquetColumn> schema,
+                                      const std::function<bool()>& goes);
+  void ForgetPaths(std::span<const std::string> paths);
 
   // parquet_history_trend.cc
   Status Fold(const View& view, const Target& target, TrendFold& fold, Time from, Time to);

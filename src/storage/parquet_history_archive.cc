@@ -56,7 +56,8 @@ Result<ParquetFilePointer> HistoryReader::OpenArchived(const StoredFile& file) {
 }
 
 Result<ParquetFilePointer> HistoryReader::OpenRows(const StoredFile& file) {
-  return file.info.archived ? OpenArchived(file) : OpenFile(file.path, RowColumns());
+  return file.info.archived ? OpenArchived(file)
+                            : OpenFile(file.path, RowColumns(), [&] { return file.goes(); });
 }
 
 Result<History::Evicted> ParquetHistory::EvictArchived(Time before, uint64_t max_bytes) {
@@ -91,8 +92,8 @@ Result<History::Evicted> ParquetHistory::EvictArchived(Time before, uint64_t max
   if (gone.empty()) return evicted;
   TRY(Publish(std::move(changed), false));
   for (const StoredFilePointer& file : gone) {
-    ForgetOpened(file->path);
     file->UnlinkRowsWhenUnused();
+    ForgetOpened(*file);
   }
   return evicted;
 }

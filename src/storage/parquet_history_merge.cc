@@ -312,9 +312,9 @@ Result<bool> ParquetHistory::MergeOnce(const std::stop_token& stop) {
   TRY(Publish(std::move(changed), false));
   if (!task.merge) return true;
   for (const StoredFilePointer& input : task.inputs) {
-    ForgetOpened(input->path);
     // Of an input that held all the rows of the others the output has taken the name.
     if (input->path != output->path) input->UnlinkWhenUnused();
+    ForgetOpened(*input);
   }
   return true;
 }
@@ -330,7 +330,7 @@ Result<bool> ParquetHistory::MergeRollups(const std::stop_token& stop) {
     merged.level = std::max(merged.level, input->info.level + 1);
     merged.first_sequence = std::min(merged.first_sequence, input->info.first_sequence);
     merged.last_sequence = std::max(merged.last_sequence, input->info.last_sequence);
-    ASSIGN_OR_RETURN(auto file, OpenFile(input->path, RollupColumns()));
+    ASSIGN_OR_RETURN(auto file, OpenSteps(*input));
     cursors.emplace_back(std::move(file));
     ASSIGN_OR_RETURN(const bool any, cursors.back().Next());
     has.push_back(any);
@@ -380,8 +380,8 @@ Result<bool> ParquetHistory::MergeRollups(const std::stop_token& stop) {
   changed.rollups.push_back(output);
   TRY(Publish(std::move(changed), false));
   for (const StoredRollupPointer& input : inputs) {
-    ForgetOpened(input->path);
     input->UnlinkWhenUnused();
+    ForgetOpened(*input);
   }
   return true;
 }

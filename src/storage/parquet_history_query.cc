@@ -127,8 +127,10 @@ HistoryReader::Targets HistoryReader::TargetsOf(std::span<const std::string> pat
 }
 
 Result<ParquetFilePointer> HistoryReader::OpenFile(const std::string& path,
-                                                   std::span<const ParquetColumn> schema) {
+                                                   std::span<const ParquetColumn> schema,
+                                                   const std::function<bool()>& goes) {
   const std::lock_guard lock(open_mutex_);
+  if (goes()) return ParquetFile::Open(path, schema);  // Open, it would stay on the disk.
   auto known = opened_.find(path);
   if (known == opened_.end()) {
     ASSIGN_OR_RETURN(ParquetFilePointer file, ParquetFile::Open(path, schema));
@@ -166,10 +168,28 @@ void HistoryReader::Forget(OpenedFiles::iterator file) {
   opened_.erase(file);
 }
 
-void HistoryReader::ForgetOpened(const std::string& path) {
-  const std::lock_guard lock(open_mutex_);
-  if (const auto known = opened_.find(path); known != opened_.end()) Forget(known);
+Result<ParquetFilePointer> HistoryReader::OpenSteps(const StoredFile& file,
+                                                    const std::string& relative_path) {
+  return OpenFile(folder_ + "/" + relative_path, RollupColumns(), [&] { return file.goes(); });
 }
+
+Result<ParquetFilePointer> HistoryReader::OpenSteps(const StoredRollup& rollup) {
+  return OpenFile(rollup.path, RollupColumns(), [&] { return rollup.goes(); });
+}
+
+void HistoryReader::ForgetPaths(std::span<const std::string> paths) {
+  const std::lock_guard lock(open_mutex_);
+  for (const std::string& path : paths)
+    if (const auto known = opened_.find(path); known != opened_.end()) Forget(known);
+}
+
+void HistoryReader::ForgetOpened(const StoredFile& file) {
+  const std::string paths[] = {file.path, folder_ + "/" + file.info.SecondsPath(),
+                               folder_ + "/" + file.info.MinutesPath()};
+  ForgetPaths(paths);
+}
+
+void HistoryReader::ForgetOpened(const StoredRollup& rollup) { ForgetPaths({&rollup.path, 1}); }
 
 void HistoryReader::ScanTails(const View& view, const Target& target, Time from, Time to,
                               const VisitRows& visit) const {

@@ -126,15 +126,15 @@ Result<std::vector<HistoryDeletion>> ParquetHistory::Drop(
   TRY(Publish(std::move(changed), false));
   std::set<std::string> folders;
   for (const StoredFilePointer& file : files) {
-    ForgetOpened(file->path);
     file->UnlinkWhenUnused();
+    ForgetOpened(*file);
     folders.insert(fs::path(file->path).parent_path().string());
     for (const std::string& tied : {file->info.SecondsPath(), file->info.MinutesPath()})
       folders.insert(fs::path(folder_ + "/" + tied).parent_path().string());
   }
   for (const StoredRollupPointer& stored : rollups) {
-    ForgetOpened(stored->path);
     stored->UnlinkWhenUnused();
+    ForgetOpened(*stored);
     folders.insert(fs::path(stored->path).parent_path().string());
   }
   files.clear();
@@ -271,8 +271,8 @@ Result<bool> ParquetHistory::Condense(const std::stop_token& stop) {
     deletion.rows += file->info.rows;
     deletion.first = std::min(deletion.first, file->info.first_time);
     deletion.last = std::max(deletion.last, file->info.last_time);
-    ForgetOpened(file->path);
     file->UnlinkWhenUnused();
+    ForgetOpened(*file);
   }
   const std::string folder = fs::path(files.front()->path).parent_path().string();
   files.clear();

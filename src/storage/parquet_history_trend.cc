@@ -72,8 +72,8 @@ Status HistoryReader::Fold(const View& view, const Target& target, TrendFold& fo
   ScanTails(view, target, from, to, add);
   if (target.products.empty()) return {};
   Plan plan = PlanOf(fold, catalog, target.products);
-  const auto add_steps = [&](const std::string& path, std::span<const TimeSpan> spans) {
-    const auto file = OpenFile(path, RollupColumns());
+  const auto add_steps = [&](const Result<ParquetFilePointer>& file,
+                             std::span<const TimeSpan> spans) {
     if (!file) return Result<bool>(std::unexpected(file.error()));
     const GroupAccess access{
         [&](size_t group) { return StretchOf(*file, group, target.path); },
@@ -88,7 +88,7 @@ Status HistoryReader::Fold(const View& view, const Target& target, TrendFold& fo
       continue;
     std::vector<TimeSpan> spans =
         Clip(info.hours ? plan.from_hours : plan.from_minutes, info.first_time, info.last_time);
-    if (!spans.empty()) TRY(add_steps(rollup->path, spans));
+    if (!spans.empty()) TRY(add_steps(OpenSteps(*rollup), spans));
   }
   for (const StoredFilePointer& file : catalog.FilesOf(target.products, from, to)) {
     const HistoryFile& info = file->info;
@@ -101,7 +101,7 @@ Status HistoryReader::Fold(const View& view, const Target& target, TrendFold& fo
       std::vector<TimeSpan> whole, ends;
       SplitSpans(left, grain, whole, ends);
       if (whole.empty()) continue;
-      ASSIGN_OR_RETURN(const bool found, add_steps(folder_ + "/" + path, whole));
+      ASSIGN_OR_RETURN(const bool found, add_steps(OpenSteps(*file, path), whole));
       if (found) left = std::move(ends);
     }
     if (!left.empty()) TRY(ScanFile(*file, target.path, left, add));
@@ -174,7 +174,7 @@ Status HistoryReader::FoldMany(const View& view, const Targets& targets, Time fr
       const std::vector<TimeSpan> spans =
           Clip(info.hours ? plan.from_hours : plan.from_minutes, info.first_time, info.last_time);
       if (spans.empty()) continue;
-      ASSIGN_OR_RETURN(const auto file, OpenFile(rollup->path, RollupColumns()));
+      ASSIGN_OR_RETURN(const auto file, OpenSteps(*rollup));
       TRY(ReadSteps(*file, paths, spans, fold_step, nullptr));
     }
     for (const StoredFilePointer& file : files) {
@@ -186,8 +186,7 @@ Status HistoryReader::FoldMany(const View& view, const Targets& targets, Time fr
       std::vector<TimeSpan> whole, ends;
       SplitSpans(left, kMinuteStep, whole, ends);
       if (info.by_minute && !whole.empty()) {
-        ASSIGN_OR_RETURN(const auto minutes,
-                         OpenFile(folder_ + "/" + info.MinutesPath(), RollupColumns()));
+        ASSIGN_OR_RETURN(const auto minutes, OpenSteps(*file, info.MinutesPath()));
         TRY(ReadSteps(*minutes, paths, whole, fold_step, &found));
       }
       std::vector<SortedPath> by_rows, by_steps;
