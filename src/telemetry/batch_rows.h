@@ -1,4 +1,4 @@
-// Rows taken out of a batch, in place: the others keep their order and move up.
+// Rows of a batch: which belong together, and how some are taken out of it or into another.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,9 @@
 
 namespace penstock::telemetry {
 
-// `keep(row)` is asked once for each row, in order, before any later row has moved. The sequence
-// numbers are not touched: rows go before they are numbered.
+// In place: the others keep their order and move up. `keep(row)` is asked once for each row, in
+// order, before any later row has moved. The sequence numbers are not touched: rows go before they
+// are numbered.
 template <typename Keep>
 void KeepRows(Batch& batch, Keep keep) {
   size_t kept = 0;
@@ -58,6 +59,24 @@ inline void RemoveRows(Batch& batch, std::span<const RowRange> gone) {
   close_up(batch.ingest_time);
   close_up(batch.value);
   close_up(batch.quality);
+}
+
+// One past the last row of the burst that starts at `begin`: rows of the same point, in time order,
+// none more than two spacings after the one before. `sample_rate_hz` 0: the run of the same point.
+inline size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz) {
+  const PointId id = batch.point[begin];
+  size_t end = begin + 1;
+  if (sample_rate_hz <= 0) {
+    while (end < batch.size() && batch.point[end] == id) ++end;
+    return end;
+  }
+  const Duration gap = FromSeconds(2 / sample_rate_hz);
+  while (end < batch.size() && batch.point[end] == id) {
+    const Duration step = batch.source_time[end] - batch.source_time[end - 1];
+    if (step.count() < 0 || step > gap) break;
+    ++end;
+  }
+  return end;
 }
 
 }  // namespace penstock::telemetry

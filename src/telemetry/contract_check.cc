@@ -15,7 +15,6 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "telemetry/quality.h"
 
 namespace penstock::telemetry {
 namespace {

@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "base/metrics.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/window.h"
 
 namespace penstock::telemetry {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "telemetry/quality.h"
+#include "telemetry/batch_rows.h"
 #include "telemetry/window.h"
 
 namespace penstock::telemetry {

@@ -102,23 +102,6 @@ void RecentRows::Remove(uint64_t fingerprint) {
   }
 }
 
-size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz, size_t max_rows) {
-  const PointId id = batch.point[begin];
-  const size_t limit = batch.size() - begin > max_rows ? begin + max_rows : batch.size();
-  size_t end = begin + 1;
-  if (sample_rate_hz <= 0) {
-    while (end < limit && batch.point[end] == id) ++end;
-    return end;
-  }
-  const Duration gap = FromSeconds(2 / sample_rate_hz);
-  while (end < limit && batch.point[end] == id) {
-    const Duration step = batch.source_time[end] - batch.source_time[end - 1];
-    if (step.count() < 0 || step > gap) break;
-    ++end;
-  }
-  return end;
-}
-
 void QualityMarker::SetSnapshot(std::shared_ptr<const things::Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   if (!snapshot_->by_id.empty()) HotOf(PointId{static_cast<uint32_t>(snapshot_->by_id.size() - 1)});

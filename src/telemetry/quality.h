@@ -148,10 +148,4 @@ class QualityMarker {
   std::vector<uint32_t> suspects_;
 };
 
-// One past the last row of the burst that starts at `begin`: rows of the same point, in time order,
-// none more than two spacings after the one before, at most `max_rows`. `sample_rate_hz` 0: the run
-// of the same point.
-size_t BurstEnd(const Batch& batch, size_t begin, double sample_rate_hz,
-                size_t max_rows = SIZE_MAX);
-
 }  // namespace penstock::telemetry

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "telemetry/batch_rows.h"
 #include "telemetry/testing_site.h"
 
 namespace penstock::telemetry {
