@@ -35,14 +35,14 @@ def settled(hub):
 
 def cut_with_rows_in_hand(plant, cuts):
     """Cuts hubs off in the middle of a stream, at a moment when each has rows that it had made durable and not confirmed."""
-    for name, proxy in cuts.items():
+    for name, (cut, heal) in cuts.items():
         hub = plant.hubs[name]
         for _ in range(10):
             eventually(lambda hub=hub: waits(hub), 30, f"rows in hand at {name}")
-            proxy.refuse()
+            cut()
             if waits(hub):
                 break
-            proxy.heal()  # It had just confirmed them.
+            heal()  # It had just confirmed them.
         assert waits(hub), f"{name} was cut off without rows in hand ten times"
 
 
@@ -107,7 +107,7 @@ def test_what_a_hub_cannot_confirm_goes_to_no_file_and_is_left_to_who_took_over(
         plant.send()
         eventually(lambda: all(len(stream_of(hub).get("partitions", [])) >= 2 for hub in (a, b, c)), 30, "each hub's share")
         with Sending(plant, every_s=0.1):
-            cut_with_rows_in_hand(plant, {"hub-a": one, "hub-c": two})
+            cut_with_rows_in_hand(plant, {"hub-a": (one.swallow, one.heal), "hub-c": (two.refuse, two.heal)})
             # One dies besides, and comes back to a stream that is still away: it serves what it has.
             c.kill()
             c.start()
@@ -143,7 +143,7 @@ def test_a_hub_that_nobody_took_over_from_keeps_its_rows(tmp_path, shared_nats, 
         plant.send()
         eventually(plant.complete, 60, "the first rows")
         with Sending(plant):
-            cut_with_rows_in_hand(plant, {"hub-a": proxy})
+            cut_with_rows_in_hand(plant, {"hub-a": (proxy.refuse, proxy.heal)})
         # It ends in order, writes no file of what is not confirmed, and begins while the stream is still away.
         before = in_files(hub)
         assert hub.stop() == 0
