@@ -8,7 +8,7 @@ import pytest
 from node_process import Node
 
 # The files that take longest, so that no worker begins one when the others are done. The tests of a file stay in their order.
-LONG_FILES = ["test_io_faults", "test_console", "test_api", "test_hub", "test_postgres", "test_stream", "test_demo_killed",
+LONG_FILES = ["test_io_faults", "test_console", "test_api", "test_hub", "test_postgres", "test_stream", "test_stream_cut", "test_demo_killed",
               "test_kill_loop", "test_opcua", "test_edge_hub_chaos", "test_kill"]
 
 
