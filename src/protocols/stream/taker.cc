@@ -74,7 +74,10 @@ Taker::Taker(TakerOptions options, Parts parts) : options_(std::move(options)), 
 Taker::~Taker() { Stop(); }
 
 void Taker::Start() {
-  says_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    says_ = true;
+  }
   say_thread_ = std::jthread([this](const std::stop_token& stop) { Say(stop); });
   leases_thread_ = std::jthread([this](const std::stop_token& stop) { HoldLeases(stop); });
 }
