@@ -47,7 +47,7 @@ elseif(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
 endif()
 
 # Sanitizer builds compile ten files as one (a third of the time): so a name in an anonymous namespace is
-# unique in its room. Folders whose files are rows of one table, all alike, are compiled one by one.
+# unique in its room (tools/check_names). Folders whose files are rows of one table, all alike, are compiled one by one.
 # The address sanitizer's has -Og: two thirds of the time of -O1 to compile, a sixth more to run, and fewer accesses
 # optimised away before they are looked at. Warnings are errors at -O2 alone (preset dev): g++ guesses others here.
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 10)

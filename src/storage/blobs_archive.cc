@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "base/file.h"
@@ -20,6 +19,7 @@
 #include "storage/blobs_digest.h"
 #include "storage/blobs_file.h"
 #include "storage/history_catalog.h"
+#include "storage/whole_number.h"
 
 namespace penstock::storage {
 namespace {
@@ -58,11 +58,6 @@ bool TakeLine(std::string_view& rest, std::string_view* line) {
   return true;
 }
 
-bool TakeNumber(std::string_view text, uint64_t* number) {
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size();
-}
-
 // "file PATH BYTES SHA256"
 Status ParseFileLine(std::string_view line, ArchiveManifest& manifest) {
   const size_t digest_at = line.rfind(' ');
@@ -72,7 +67,7 @@ Status ParseFileLine(std::string_view line, ArchiveManifest& manifest) {
   file.sha256 = line.substr(digest_at + 1);
   const auto digest = FromHex(file.sha256);
   const std::string path(line.substr(5, bytes_at - 5));
-  if (!TakeNumber(line.substr(bytes_at + 1, digest_at - bytes_at - 1), &file.bytes) || !digest ||
+  if (!TakeNumber(line.substr(bytes_at + 1, digest_at - bytes_at - 1), file.bytes) || !digest ||
       digest->size() != sizeof(Sha256))
     return DataLoss("no bytes or digest");
   // These become paths on disk: nothing but what the history itself would write.
@@ -114,7 +109,7 @@ Result<ArchiveManifest> ParseArchiveManifest(std::string_view text) {
       if (const auto file = ParseFileLine(line, manifest); !file) return bad(file.error().message);
     } else if (line.starts_with("history ")) {
       uint64_t bytes = 0;
-      if (!TakeNumber(line.substr(8), &bytes) || bytes != rest.size()) return bad("wrong length");
+      if (!TakeNumber(line.substr(8), bytes) || bytes != rest.size()) return bad("wrong length");
       manifest.history = rest;
       return manifest;
     } else {

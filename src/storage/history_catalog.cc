@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <tuple>
 
 #include "base/bytes.h"
+#include "storage/whole_number.h"
 
 namespace penstock::storage {
 namespace {
@@ -34,12 +34,6 @@ constexpr size_t kMergeOfPastDay = 4;
 bool IsPlain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_' || c == '@' || c == '.';
-}
-
-template <typename T>
-bool TakeNumber(std::string_view text, T& number) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 std::vector<std::string_view> Words(std::string_view line) {

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Paths of all Parquet files and temporary ones, relative to `folder`.
-Result<std::vector<std::string>> FilesBelow(const std::string& folder) {
+Result<std::vector<std::string>> ParquetFilesBelow(const std::string& folder) {
   std::vector<std::string> found;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
@@ -185,7 +185,7 @@ Status ParquetHistory::Describe(const std::string& path, HistoryFile& file) {
 // Without a manifest the files speak for themselves; a file whose sequences lie
 // inside those of another of its day was merged into that one.
 Status ParquetHistory::RebuildCatalog() {
-  ASSIGN_OR_RETURN(const auto paths, FilesBelow(folder_));
+  ASSIGN_OR_RETURN(const auto paths, ParquetFilesBelow(folder_));
   std::vector<HistoryFile> files;
   for (const std::string& path : paths)
     if (auto file = FileOfPath(path)) files.push_back(std::move(*file));
@@ -219,7 +219,7 @@ Status ParquetHistory::RebuildCatalog() {
 
 // Removes what a crash left behind, and forgets files that somebody removed.
 Status ParquetHistory::ForgetMissing() {
-  ASSIGN_OR_RETURN(const auto paths, FilesBelow(folder_));
+  ASSIGN_OR_RETURN(const auto paths, ParquetFilesBelow(folder_));
   std::set<std::string, std::less<>> present(paths.begin(), paths.end());
   Catalog kept = *catalog_;
   bool changed = false;

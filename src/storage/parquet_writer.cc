@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kRowsOfLongPoint = 2048, kPagesOfLongPoint = 4;
 
-int64_t TypeOf(ParquetKind kind) {
+int64_t PhysicalType(ParquetKind kind) {
   switch (kind) {
     case ParquetKind::kText:
       return parquet::kByteArrayType;
@@ -36,7 +36,7 @@ int64_t TypeOf(ParquetKind kind) {
 // SchemaElement; 3: repetition, 4: name, 6: converted type, 10: logical type.
 void PutColumn(const ParquetColumn& column, ThriftWriter& thrift) {
   thrift.BeginElement();
-  thrift.Integer(1, TypeOf(column.kind));
+  thrift.Integer(1, PhysicalType(column.kind));
   thrift.Integer(3, column.optional ? 1 : 0);
   thrift.Text(4, column.name);
   switch (column.kind) {
@@ -79,7 +79,7 @@ void PutChunk(const ParquetColumn& column, const ParquetChunkMeta& meta, ThriftW
   thrift.BeginElement();
   thrift.Integer(2, static_cast<int64_t>(meta.offset), ThriftType::kI64);
   thrift.BeginStruct(3);
-  thrift.Integer(1, TypeOf(column.kind));
+  thrift.Integer(1, PhysicalType(column.kind));
   thrift.BeginList(2, ThriftType::kI32, meta.has_dictionary ? 3 : 2);
   thrift.AddInteger(parquet::kRle);
   if (meta.has_dictionary) thrift.AddInteger(parquet::kPlain);

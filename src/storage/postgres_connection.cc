@@ -25,7 +25,7 @@ constexpr size_t kPostgresRowsMax = 5'000'000;
 constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kText = 25,
               kFloat4 = 700, kFloat8 = 701, kNumeric = 1700;
 
-Code CodeOf(std::string_view state) {
+Code CodeOfState(std::string_view state) {
   if (state == "23505") return Code::kAlreadyExists;
   if (state == "42501" || state == "25006" || state.starts_with("28"))
     return Code::kPermissionDenied;
@@ -215,7 +215,7 @@ Status PostgresConnection::Connect() {
 std::unexpected<Error> PostgresConnection::Failed(const pg_result* result,
                                                   std::string_view sql) const {
   const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  Error error{.code = state == nullptr ? Code::kUnavailable : CodeOf(state),
+  Error error{.code = state == nullptr ? Code::kUnavailable : CodeOfState(state),
               .message = fmt::format(
                   "cannot run \"{}\": {}", sql.substr(0, 200),
                   Trimmed(result == nullptr ? PQerrorMessage(connection_.get())

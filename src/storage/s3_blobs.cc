@@ -12,13 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "storage/blobs_digest.h"
 #include "storage/blobs_file.h"
 #include "storage/s3_xml.h"
+#include "storage/whole_number.h"
 
 namespace penstock::storage {
 namespace {
@@ -33,8 +32,7 @@ std::string HeaderOr(const S3Answer& answer, const std::string& name) {
 
 Result<uint64_t> NumberIn(std::string_view text) {
   uint64_t number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size())
+  if (!TakeNumber(text, number))
     return DataLoss("no number in the answer: \"{}\"", text.substr(0, 40));
   return number;
 }

@@ -6,6 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "storage/whole_number.h"
+
 namespace penstock::storage {
 namespace {
 
@@ -106,11 +108,8 @@ Result<BlobPage> ParseS3List(std::string_view xml) {
     if (path == "/ListBucketResult/IsTruncated") cut = text == "true";
     if (path == "/ListBucketResult") listed = true;
     if (path == "/ListBucketResult/Contents/Key") item.key = text;
-    if (path == "/ListBucketResult/Contents/Size") {
-      const auto read = std::from_chars(text.data(), text.data() + text.size(), item.bytes);
-      if (read.ec != std::errc() || read.ptr != text.data() + text.size())
-        return DataLoss("a size that is no number: \"{}\"", text.substr(0, 40));
-    }
+    if (path == "/ListBucketResult/Contents/Size" && !TakeNumber(text, item.bytes))
+      return DataLoss("a size that is no number: \"{}\"", text.substr(0, 40));
     if (path == "/ListBucketResult/Contents/LastModified") {
       ASSIGN_OR_RETURN(item.modified, ParseTime(text));
     }

@@ -29,7 +29,7 @@ void AppendCsvText(std::string_view text, std::string& out) {
 }
 
 template <typename T>
-T At(const void* data, size_t row) {
+T CellAt(const void* data, size_t row) {
   return static_cast<const T*>(data)[row];
 }
 
@@ -126,39 +126,39 @@ void SqlCells::AppendCell(size_t column, size_t row, std::string& out) const {
   const auto to = std::back_inserter(out);
   switch (columns_[column].id) {
     case DUCKDB_TYPE_BOOLEAN:
-      out += At<bool>(data, row) ? "true" : "false";
+      out += CellAt<bool>(data, row) ? "true" : "false";
       return;
     case DUCKDB_TYPE_TINYINT:
-      fmt::format_to(to, "{}", static_cast<int>(At<int8_t>(data, row)));
+      fmt::format_to(to, "{}", static_cast<int>(CellAt<int8_t>(data, row)));
       return;
     case DUCKDB_TYPE_SMALLINT:
-      fmt::format_to(to, "{}", At<int16_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<int16_t>(data, row));
       return;
     case DUCKDB_TYPE_INTEGER:
-      fmt::format_to(to, "{}", At<int32_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<int32_t>(data, row));
       return;
     case DUCKDB_TYPE_BIGINT:
-      fmt::format_to(to, "{}", At<int64_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<int64_t>(data, row));
       return;
     case DUCKDB_TYPE_UTINYINT:
-      fmt::format_to(to, "{}", static_cast<unsigned>(At<uint8_t>(data, row)));
+      fmt::format_to(to, "{}", static_cast<unsigned>(CellAt<uint8_t>(data, row)));
       return;
     case DUCKDB_TYPE_USMALLINT:
-      fmt::format_to(to, "{}", At<uint16_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<uint16_t>(data, row));
       return;
     case DUCKDB_TYPE_UINTEGER:
-      fmt::format_to(to, "{}", At<uint32_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<uint32_t>(data, row));
       return;
     case DUCKDB_TYPE_UBIGINT:
-      fmt::format_to(to, "{}", At<uint64_t>(data, row));
+      fmt::format_to(to, "{}", CellAt<uint64_t>(data, row));
       return;
     case DUCKDB_TYPE_FLOAT:
-      return number(At<float>(data, row), fmt::format("{}", At<float>(data, row)));
+      return number(CellAt<float>(data, row), fmt::format("{}", CellAt<float>(data, row)));
     case DUCKDB_TYPE_DOUBLE:
-      return number(At<double>(data, row), fmt::format("{}", At<double>(data, row)));
+      return number(CellAt<double>(data, row), fmt::format("{}", CellAt<double>(data, row)));
     case DUCKDB_TYPE_TIMESTAMP:
     case DUCKDB_TYPE_TIMESTAMP_TZ: {
-      const std::string text = TimeText(At<int64_t>(data, row));
+      const std::string text = TimeText(CellAt<int64_t>(data, row));
       if (text.empty()) {
         if (!csv) out += "null";
       } else {

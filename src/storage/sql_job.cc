@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kFormats = {"json", "ndjson", "csv", "parquet"};
 
-Result<std::vector<std::string>> Texts(const Json& json, const char* key) {
+Result<std::vector<std::string>> TextsIn(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || !found->is_array()) return InvalidArgument("{} is no list", key);
   std::vector<std::string> texts;
@@ -18,7 +18,7 @@ Result<std::vector<std::string>> Texts(const Json& json, const char* key) {
   return texts;
 }
 
-uint64_t Number(const Json& json, const char* key, uint64_t otherwise) {
+uint64_t NumberOf(const Json& json, const char* key, uint64_t otherwise) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : otherwise;
 }
@@ -54,13 +54,13 @@ Result<SqlJob> SqlJob::FromJson(const Json& json) {
   if (tables == json.end() || !tables->is_array()) return InvalidArgument("tables is no list");
   for (const Json& entry : *tables) {
     SqlTable table;
-    ASSIGN_OR_RETURN(table.names, Texts(entry, "names"));
-    ASSIGN_OR_RETURN(table.files, Texts(entry, "files"));
-    ASSIGN_OR_RETURN(table.without, Texts(entry, "without"));
-    ASSIGN_OR_RETURN(table.private_ones, Texts(entry, "private"));
+    ASSIGN_OR_RETURN(table.names, TextsIn(entry, "names"));
+    ASSIGN_OR_RETURN(table.files, TextsIn(entry, "files"));
+    ASSIGN_OR_RETURN(table.without, TextsIn(entry, "without"));
+    ASSIGN_OR_RETURN(table.private_ones, TextsIn(entry, "private"));
     job.tables.push_back(std::move(table));
   }
-  ASSIGN_OR_RETURN(job.hidden, Texts(json, "hidden"));
+  ASSIGN_OR_RETURN(job.hidden, TextsIn(json, "hidden"));
   const std::string format = StringOr(json, "format", "");
   for (size_t i = 0;; ++i) {
     if (i == kFormats.size()) return InvalidArgument("no such format: {}", format.substr(0, 40));
@@ -69,11 +69,11 @@ Result<SqlJob> SqlJob::FromJson(const Json& json) {
     break;
   }
   job.output = StringOr(json, "output", "");
-  job.rows_max = Number(json, "rows_max", UINT64_MAX);
-  job.bytes_max = Number(json, "bytes_max", UINT64_MAX);
-  job.memory_mb = Number(json, "memory_mb", job.memory_mb);
-  job.threads = static_cast<int>(Number(json, "threads", 1));
-  job.cpu_seconds = static_cast<int>(Number(json, "cpu_seconds", 60));
+  job.rows_max = NumberOf(json, "rows_max", UINT64_MAX);
+  job.bytes_max = NumberOf(json, "bytes_max", UINT64_MAX);
+  job.memory_mb = NumberOf(json, "memory_mb", job.memory_mb);
+  job.threads = static_cast<int>(NumberOf(json, "threads", 1));
+  job.cpu_seconds = static_cast<int>(NumberOf(json, "cpu_seconds", 60));
   job.privacy = StringOr(json, "privacy", "");
   return job;
 }

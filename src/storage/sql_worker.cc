@@ -64,7 +64,7 @@ class Frames {
   int out_;
 };
 
-std::string Texts(const std::vector<std::string>& texts) {
+std::string SqlTexts(const std::vector<std::string>& texts) {
   std::string list;
   for (const std::string& text : texts) list += (list.empty() ? "" : ",") + SqlText(text);
   return list;
@@ -239,7 +239,7 @@ std::string SelectOf(const SqlTable& table, bool text) {
            "sequence, NULL::VARCHAR AS text WHERE false";
   std::string replaced;
   if (!table.private_ones.empty()) {
-    const std::string points = Texts(table.private_ones);
+    const std::string points = SqlTexts(table.private_ones);
     replaced = fmt::format(
         " REPLACE (CASE WHEN point IN ({0}) THEN penstock_private(point, value) ELSE value END AS "
         "value{1})",
@@ -248,9 +248,9 @@ std::string SelectOf(const SqlTable& table, bool text) {
              : "");
   }
   std::string select = fmt::format("SELECT *{} FROM read_parquet([{}], union_by_name = true)",
-                                   replaced, Texts(table.files));
+                                   replaced, SqlTexts(table.files));
   if (!table.without.empty())
-    select += fmt::format(" WHERE point NOT IN ({})", Texts(table.without));
+    select += fmt::format(" WHERE point NOT IN ({})", SqlTexts(table.without));
   return select;
 }
 
@@ -273,7 +273,7 @@ Status Question::ShutDoors() {
   for (const SqlTable& table : job_.tables)
     files.insert(files.end(), table.files.begin(), table.files.end());
   if (!job_.output.empty()) files.push_back(job_.output);
-  TRY(Run(fmt::format("SET allowed_paths = [{}]", Texts(files))));
+  TRY(Run(fmt::format("SET allowed_paths = [{}]", SqlTexts(files))));
   TRY(Run("SET enable_external_access = false"));
   TRY(Run("SET lock_configuration = true"));
   return ShutIn({.memory_bytes = (2 * job_.memory_mb + 256) * kMebibyte,

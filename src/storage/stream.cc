@@ -31,7 +31,7 @@ using Connection = Held<natsConnection, natsConnection_Destroy>;
 using Context = Held<jsCtx, jsCtx_Destroy>;
 using Store = Held<kvStore, kvStore_Destroy>;
 
-Code CodeOf(natsStatus status) {
+Code CodeOfNats(natsStatus status) {
   switch (status) {
     case NATS_TIMEOUT:
       return Code::kDeadlineExceeded;
@@ -55,7 +55,7 @@ Code CodeOf(natsStatus status) {
 std::unexpected<Error> Failed(natsStatus status, std::string_view what, jsErrCode code = {}) {
   const char* const detail = nats_GetLastError(nullptr);
   return std::unexpected(Error{
-      CodeOf(status),
+      CodeOfNats(status),
       fmt::format("stream: {}: {}{}{}{}", what, natsStatus_GetText(status),
                   detail != nullptr && *detail != 0 ? ": " : "", detail != nullptr ? detail : "",
                   code != 0 ? fmt::format(" ({})", static_cast<int>(code)) : "")});
@@ -292,7 +292,7 @@ void NatsStream::OnAck(jsCtx*, natsMsg* message, jsPubAck*, jsPubAckErr* error, 
     self.waiting_bytes_ -= static_cast<size_t>(natsMsg_GetDataLength(message));
     if (error != nullptr && self.failed_)
       self.failed_ = std::unexpected(Error{
-          CodeOf(error->Err),
+          CodeOfNats(error->Err),
           fmt::format("stream: a message was not taken: {} ({})",
                       error->ErrText != nullptr ? error->ErrText : natsStatus_GetText(error->Err),
                       static_cast<int>(error->ErrCode))});

@@ -68,7 +68,7 @@ class Pen {
 
 // Runs of equal steps, or the differences alone where runs are short. Unsigned: wild times wrap.
 template <typename Word>
-void PutSteps(Pen& pen, size_t rows, Word word) {
+void PutRunsOfSteps(Pen& pen, size_t rows, Word word) {
   size_t runs = 0;
   uint64_t previous = 0, step = 0;
   for (size_t i = 0; i < rows; ++i) {
@@ -382,12 +382,15 @@ size_t FrameEncoder::Encode(const Batch& batch, size_t begin, size_t end,
                 b.text_bytes);
   Pen pen(b.body.data());
   b.PutTable(pen, paths);
-  PutSteps(pen, rows, [&](size_t i) { return uint64_t{b.index[batch.point[begin + i].value]}; });
-  PutSteps(pen, rows,
-           [&](size_t i) { return static_cast<uint64_t>(ToMicros(batch.source_time[begin + i])); });
-  PutSteps(pen, rows,
-           [&](size_t i) { return static_cast<uint64_t>(ToMicros(batch.ingest_time[begin + i])); });
-  PutSteps(pen, rows, [&](size_t i) { return uint64_t{batch.quality[begin + i]}; });
+  PutRunsOfSteps(pen, rows,
+                 [&](size_t i) { return uint64_t{b.index[batch.point[begin + i].value]}; });
+  PutRunsOfSteps(pen, rows, [&](size_t i) {
+    return static_cast<uint64_t>(ToMicros(batch.source_time[begin + i]));
+  });
+  PutRunsOfSteps(pen, rows, [&](size_t i) {
+    return static_cast<uint64_t>(ToMicros(batch.ingest_time[begin + i]));
+  });
+  PutRunsOfSteps(pen, rows, [&](size_t i) { return uint64_t{batch.quality[begin + i]}; });
   if (!b.PutDecimal(pen, batch, begin, rows, values)) PutPlanes(pen, values, rows);
   if (!b.text_rows.empty()) b.PutTexts(pen);
   const size_t body = static_cast<size_t>(pen.at() - b.body.data());

@@ -12,7 +12,7 @@
 namespace penstock::telemetry {
 namespace {
 
-Batch Rows(std::initializer_list<uint32_t> points, uint64_t sequence, double at = 0) {
+Batch RowsOfPoints(std::initializer_list<uint32_t> points, uint64_t sequence, double at = 0) {
   Batch batch;
   for (const uint32_t point : points) batch.Add(PointId{point}, At(at), At(at), 1);
   batch.first_sequence = sequence;
@@ -28,7 +28,7 @@ class PointLedgerTest : public testing::Test {
     ledger_ = std::move(*ledger);
   }
   void Store(std::initializer_list<uint32_t> points, double at = 0) {
-    const Batch batch = Rows(points, sequence_, at);
+    const Batch batch = RowsOfPoints(points, sequence_, at);
     ledger_->Produce(batch.point, At(at));
     ledger_->Store(batch, record_++);
     sequence_ += batch.size();
@@ -80,9 +80,9 @@ TEST_F(PointLedgerTest, IsTheSameAfterARestart) {
   EXPECT_EQ(ledger_->total().stored(), 4);
   EXPECT_EQ(ledger_->sequence_end(), 4U);
   // The log gives all again: only what is not in the books counts.
-  ledger_->Replay(Rows({0, 1, 1}, 0), 0);
-  ledger_->Replay(Rows({5}, 3, 7200), 1);
-  ledger_->Replay(Rows({5}, 4, 7201), 2);
+  ledger_->Replay(RowsOfPoints({0, 1, 1}, 0), 0);
+  ledger_->Replay(RowsOfPoints({5}, 3, 7200), 1);
+  ledger_->Replay(RowsOfPoints({5}, 4, 7201), 2);
   ledger_->EndReplay(5);
   EXPECT_EQ(ledger_->total().stored(), 5);
   EXPECT_EQ(ledger_->total().gap(), 0);
@@ -98,7 +98,7 @@ TEST_F(PointLedgerTest, ACrashBeforeTheStateIsWrittenBooksNothingTwice) {
   ASSERT_TRUE(ledger_->Persist());
   ASSERT_TRUE(WriteFileAtomically(folder_ / "now", *state));  // As if it had not come so far.
   Open();
-  ledger_->Replay(Rows({0}, 2, 3600), 1);
+  ledger_->Replay(RowsOfPoints({0}, 2, 3600), 1);
   ledger_->EndReplay(3);
   EXPECT_EQ(ledger_->total().stored(), 3);
   const auto intervals = ledger_->Read(At(-7200), At(7200));
@@ -113,7 +113,7 @@ TEST_F(PointLedgerTest, RowsThatAreNowhereAnyMoreAreAGap) {
   Store({0, 1, 2});
   ASSERT_TRUE(ledger_->Persist());
   Open();
-  ledger_->Replay(Rows({4}, 5), 2);  // 3 and 4 were in a record that the disk lost.
+  ledger_->Replay(RowsOfPoints({4}, 5), 2);  // 3 and 4 were in a record that the disk lost.
   EXPECT_EQ(ledger_->total().gap(), 2);
   EXPECT_EQ(ledger_->total().lost, 2U);
   Open();
@@ -179,7 +179,7 @@ TEST_F(PointLedgerTest, AReleasedRowMovesFromTheQuarantineToStored) {
   const std::vector<PointId> one = {PointId{3}};
   ledger_->Produce(one, At(0));
   ledger_->Quarantine(one);
-  Batch released = Rows({3}, 0);
+  Batch released = RowsOfPoints({3}, 0);
   released.released = true;
   ledger_->Release(released.point);
   ledger_->Store(released, 0);

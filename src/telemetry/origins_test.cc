@@ -41,7 +41,7 @@ TEST(SequenceSetTest, IsWhatASetOfNumbersIs) {
   }
 }
 
-Batch Rows(uint64_t first, size_t count) {
+Batch SentRows(uint64_t first, size_t count) {
   Batch batch;
   for (size_t i = 0; i < count; ++i) batch.Add(PointId{0}, Time(), Time(), 1);
   batch.origin = {"edge-7", 5, first};
@@ -67,19 +67,19 @@ TEST_F(OriginsTest, GivesEachRowToOneSenderOnly) {
 }
 
 TEST_F(OriginsTest, RemembersByRecordsAndByReplay) {
-  origins_->Observe(Rows(0, 100));
+  origins_->Observe(SentRows(0, 100));
   ASSERT_TRUE(origins_->Persist());
-  origins_->Observe(Rows(300, 10));  // Not persisted: the log has it still.
+  origins_->Observe(SentRows(300, 10));  // Not persisted: the log has it still.
   const auto again = std::move(Origins::Open(*records_).value());
   EXPECT_EQ(again->Missing("edge-7", 5, {0, 310}), (Ranges{{100, 310}}));
-  again->Observe(Rows(300, 10));
+  again->Observe(SentRows(300, 10));
   EXPECT_EQ(again->Missing("edge-7", 5, {0, 310}), (Ranges{{100, 300}}));
   EXPECT_EQ(again->StateOf("edge-7", 5).durable, 100U);
   EXPECT_EQ(again->StateOf("edge-7", 5).received, 310U);
 }
 
 TEST_F(OriginsTest, WritesGapsDownAndWaitsForThemNoMore) {
-  origins_->Observe(Rows(50, 50));
+  origins_->Observe(SentRows(50, 50));
   EXPECT_EQ(origins_->NoteGap("edge-7", 5, {0, 60}, "evicted at the edge", Time()).value(), 50U);
   EXPECT_EQ(origins_->NoteGap("edge-7", 5, {0, 60}, "evicted at the edge", Time()).value(), 0U);
   EXPECT_EQ(origins_->StateOf("edge-7", 5).durable, 100U);
@@ -89,7 +89,7 @@ TEST_F(OriginsTest, WritesGapsDownAndWaitsForThemNoMore) {
 }
 
 TEST_F(OriginsTest, BoundsWhatOneEdgeCanMakeItKeep) {
-  for (uint64_t i = 0; i < kOriginRangesMax; ++i) origins_->Observe(Rows(10 * i + 5, 1));
+  for (uint64_t i = 0; i < kOriginRangesMax; ++i) origins_->Observe(SentRows(10 * i + 5, 1));
   const auto refused = origins_->Begin("edge-7", 5, {1'000'000, 1'000'001});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kResourceExhausted);

@@ -126,7 +126,7 @@ class Plc {
   std::jthread thread_;
 };
 
-things::Form Register(uint16_t port, uint16_t address, uint8_t unit = 1) {
+things::Form FormOfRegister(uint16_t port, uint16_t address, uint8_t unit = 1) {
   things::Form form;
   form.protocol = things::Protocol::kModbus;
   form.modbus.host = "127.0.0.1";
@@ -157,8 +157,8 @@ class ModbusDriverTest : public testing::Test {
 
 TEST_F(ModbusDriverTest, ReadsNeighboursWithOneRequest) {
   Plc plc;
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc.port(), 10)),
-       PropertyOf(1, "pump-7", "speed", Register(plc.port(), 12))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc.port(), 10)),
+       PropertyOf(1, "pump-7", "speed", FormOfRegister(plc.port(), 12))});
   ASSERT_TRUE(Eventually([&] { return Has(0, 10) && Has(1, 12); }));
   const Bytes first = plc.requests().front();
   EXPECT_EQ(first[9], 10);
@@ -171,7 +171,7 @@ TEST_F(ModbusDriverTest, ReadsNeighboursWithOneRequest) {
 
 TEST_F(ModbusDriverTest, ReadsCoils) {
   Plc plc;
-  things::Form form = Register(plc.port(), 7);
+  things::Form form = FormOfRegister(plc.port(), 7);
   form.modbus.entity = ModbusForm::Entity::kCoil;
   form.modbus.type = ModbusForm::Type::kBoolean;
   Run({PropertyOf(0, "pump-7", "running", form, things::ValueType::kBoolean)});
@@ -180,7 +180,7 @@ TEST_F(ModbusDriverTest, ReadsCoils) {
 
 TEST_F(ModbusDriverTest, ReportsOnlyWhatChangedByTheDeadband) {
   Plc plc;
-  auto property = PropertyOf(0, "pump-7", "flow", Register(plc.port(), 10));
+  auto property = PropertyOf(0, "pump-7", "flow", FormOfRegister(plc.port(), 10));
   property.point.report = {.on_change = true, .deadband = 2};
   Run({property});
   ASSERT_TRUE(Eventually([&] { return plc.requests().size() > 5; }));
@@ -198,7 +198,8 @@ TEST_F(ModbusDriverTest, ARefusedAddressStandsAloneInTheEnd) {
   plc.forbidden = {3};
   std::vector<things::Property> properties;
   for (uint16_t i = 0; i < 8; ++i) {
-    properties.push_back(PropertyOf(i, "pump-7", fmt::format("r{}", i), Register(plc.port(), i)));
+    properties.push_back(
+        PropertyOf(i, "pump-7", fmt::format("r{}", i), FormOfRegister(plc.port(), i)));
   }
   Run(properties);
   ASSERT_TRUE(Eventually([&] {
@@ -221,8 +222,8 @@ TEST_F(ModbusDriverTest, ARefusedAddressStandsAloneInTheEnd) {
 TEST_F(ModbusDriverTest, ADeadDeviceDelaysNobody) {
   Plc live;
   Plc dead([](const Bytes&) { return Bytes{}; });
-  Run({PropertyOf(0, "pump-7", "flow", Register(live.port(), 10)),
-       PropertyOf(1, "pump-8", "flow", Register(dead.port(), 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(live.port(), 10)),
+       PropertyOf(1, "pump-8", "flow", FormOfRegister(dead.port(), 10))});
   ASSERT_TRUE(Eventually([&] { return !dead.requests().empty() && Rows(1).size() == 1; }));
   EXPECT_EQ(Rows(1)[0].quality, telemetry::kBadNoCommunication);
   const size_t before = live.requests().size();
@@ -237,8 +238,8 @@ TEST_F(ModbusDriverTest, ASilentUnitBehindAGatewayDoesNotSilenceItsNeighbour) {
   std::unique_ptr<Plc> plc;
   plc = std::make_unique<Plc>(
       [&](const Bytes& request) { return request[6] == 1 ? Bytes{} : plc->Normal(request); });
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc->port(), 10, 1)),
-       PropertyOf(1, "pump-8", "flow", Register(plc->port(), 10, 2))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc->port(), 10, 1)),
+       PropertyOf(1, "pump-8", "flow", FormOfRegister(plc->port(), 10, 2))});
   ASSERT_TRUE(Eventually([&] { return Rows(1).size() > 10; }));
   EXPECT_EQ(plc->connections(), 1);
   EXPECT_EQ(Rows(0).size(), 1U);
@@ -250,7 +251,7 @@ TEST_F(ModbusDriverTest, GarbageIsCountedAndTheConnectionDropped) {
     const std::string_view text = "HTTP/1.1 400 Bad Request\r\n\r\n";
     return Bytes(text.begin(), text.end());
   });
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc.port(), 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc.port(), 10))});
   ASSERT_TRUE(Eventually([&] { return plc.connections() >= 2; }));
   EXPECT_EQ(Rows(0).size(), 1U);
   EXPECT_EQ(Rows(0)[0].quality, telemetry::kBadNoCommunication);
@@ -265,7 +266,7 @@ TEST_F(ModbusDriverTest, AnAnswerOfTheWrongLengthIsNotBelieved) {
     longer[11] = static_cast<uint8_t>(longer[11] + 1);
     return plc->Normal(longer);
   });
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc->port(), 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc->port(), 10))});
   ASSERT_TRUE(Eventually([&] { return node_.events.Count("4 data bytes") > 0; }));
   EXPECT_FALSE(Has(0, 10));
   drivers_.Stop();
@@ -278,7 +279,7 @@ TEST_F(ModbusDriverTest, AWrongTransactionIsNotBelieved) {
     answer[0] ^= 0x40;
     return answer;
   });
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc->port(), 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc->port(), 10))});
   ASSERT_TRUE(Eventually([&] { return node_.events.Count("answer to transaction") > 0; }));
   EXPECT_FALSE(Has(0, 10));
   drivers_.Stop();
@@ -287,7 +288,7 @@ TEST_F(ModbusDriverTest, AWrongTransactionIsNotBelieved) {
 TEST_F(ModbusDriverTest, ComesBackWhenTheDeviceDoes) {
   auto plc = std::make_unique<Plc>();
   const uint16_t port = plc->port();
-  Run({PropertyOf(0, "pump-7", "flow", Register(port, 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(port, 10))});
   ASSERT_TRUE(Eventually([&] { return Has(0, 10); }));
   plc.reset();
   const auto is_bad = [&] { return telemetry::IsBad(Rows(0).back().quality); };
@@ -300,7 +301,7 @@ TEST_F(ModbusDriverTest, ComesBackWhenTheDeviceDoes) {
 TEST_F(ModbusDriverTest, ANumberThatIsNoneIsASensorFailure) {
   Plc plc;
   plc.offset = static_cast<uint16_t>(0x7FC0 - 10);  // Registers 10 and 11: 0x7FC0 0x7FC1, a NaN.
-  things::Form form = Register(plc.port(), 10);
+  things::Form form = FormOfRegister(plc.port(), 10);
   form.modbus.type = ModbusForm::Type::kFloat32;
   Run({PropertyOf(0, "pump-7", "flow", form)});
   ASSERT_TRUE(Eventually([&] { return !Rows(0).empty(); }));
@@ -311,10 +312,10 @@ TEST_F(ModbusDriverTest, ANumberThatIsNoneIsASensorFailure) {
 TEST_F(ModbusDriverTest, ATextComesOutOfRegisters) {
   Plc plc;
   plc.offset = static_cast<uint16_t>(0x4142 - 10);  // Registers 10 and 11: "AB", "AC".
-  things::Form form = Register(plc.port(), 10);
+  things::Form form = FormOfRegister(plc.port(), 10);
   form.modbus.type = ModbusForm::Type::kString;
   form.modbus.quantity = 2;
-  things::Form wide = Register(plc.port(), 10);
+  things::Form wide = FormOfRegister(plc.port(), 10);
   wide.modbus.type = ModbusForm::Type::kUint64;
   wide.modbus.quantity = 4;
   Run({PropertyOf(0, "pump-7", "recipe", form, things::ValueType::kString),
@@ -330,8 +331,8 @@ TEST_F(ModbusDriverTest, ATextComesOutOfRegisters) {
 
 TEST_F(ModbusDriverTest, AChangedSourceRestartsAndAnUnchangedOneDoesNot) {
   Plc first, second;
-  const auto one = PropertyOf(0, "pump-7", "flow", Register(first.port(), 10));
-  auto two = PropertyOf(1, "pump-8", "flow", Register(second.port(), 10));
+  const auto one = PropertyOf(0, "pump-7", "flow", FormOfRegister(first.port(), 10));
+  auto two = PropertyOf(1, "pump-8", "flow", FormOfRegister(second.port(), 10));
   Run({one, two});
   ASSERT_TRUE(Eventually([&] { return Has(0, 10) && Has(1, 10); }));
   two.forms[0].modbus.address = 20;
@@ -345,7 +346,7 @@ TEST_F(ModbusDriverTest, AChangedSourceRestartsAndAnUnchangedOneDoesNot) {
 
 TEST_F(ModbusDriverTest, NothingComesAfterStop) {
   Plc plc;
-  Run({PropertyOf(0, "pump-7", "flow", Register(plc.port(), 10))});
+  Run({PropertyOf(0, "pump-7", "flow", FormOfRegister(plc.port(), 10))});
   ASSERT_TRUE(Eventually([&] { return Has(0, 10); }));
   drivers_.Stop();
   const size_t rows = Rows(0).size();

@@ -4,18 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include "protocols/driver/testing_hex.h"
+
 namespace penstock::protocols::modbus {
 namespace {
 
 using things::ModbusForm;
-
-Bytes Hex(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != ' ') digits += c;
-  }
-  return *FromHex(digits);
-}
 
 ModbusForm Typed(ModbusForm::Type type) {
   ModbusForm form;
@@ -23,13 +17,13 @@ ModbusForm Typed(ModbusForm::Type type) {
   return form;
 }
 
-ModbusForm At(uint16_t address) {
+ModbusForm FormAt(uint16_t address) {
   ModbusForm form;
   form.address = address;
   return form;
 }
 
-double ValueOf(ModbusForm form, std::string_view hex) {
+double ValueIn(ModbusForm form, std::string_view hex) {
   const Bytes data = Hex(hex);
   return Value(form, form.address, data);
 }
@@ -50,8 +44,8 @@ TEST(ModbusPduTest, ReadsTheSpecificationsAnswer) {
   EXPECT_EQ(answer->exception, 0);
   ASSERT_EQ(answer->data.size(), 6U);
   EXPECT_TRUE(Check({.transaction = 0x0102, .unit = 0x11, .function = 3, .quantity = 3}, *answer));
-  EXPECT_EQ(Value(At(107), 107, answer->data), 555);
-  EXPECT_EQ(Value(At(109), 107, answer->data), 100);
+  EXPECT_EQ(Value(FormAt(107), 107, answer->data), 555);
+  EXPECT_EQ(Value(FormAt(109), 107, answer->data), 100);
 }
 
 TEST(ModbusPduTest, ReadsAnException) {
@@ -64,35 +58,35 @@ TEST(ModbusPduTest, ReadsAnException) {
 
 TEST(ModbusPduTest, NumbersInEveryWordAndByteOrder) {
   ModbusForm form = Typed(ModbusForm::Type::kFloat32);
-  EXPECT_FLOAT_EQ(static_cast<float>(ValueOf(form, "4048F5C3")), 3.14F);
+  EXPECT_FLOAT_EQ(static_cast<float>(ValueIn(form, "4048F5C3")), 3.14F);
   form.most_significant_word = false;
-  EXPECT_FLOAT_EQ(static_cast<float>(ValueOf(form, "F5C34048")), 3.14F);
+  EXPECT_FLOAT_EQ(static_cast<float>(ValueIn(form, "F5C34048")), 3.14F);
   form.most_significant_byte = false;
-  EXPECT_FLOAT_EQ(static_cast<float>(ValueOf(form, "C3F54840")), 3.14F);
+  EXPECT_FLOAT_EQ(static_cast<float>(ValueIn(form, "C3F54840")), 3.14F);
   form.most_significant_word = true;
-  EXPECT_FLOAT_EQ(static_cast<float>(ValueOf(form, "4840C3F5")), 3.14F);
+  EXPECT_FLOAT_EQ(static_cast<float>(ValueIn(form, "4840C3F5")), 3.14F);
 
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kInt16), "FFFE"), -2);
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kUint16), "FFFE"), 65534);
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kInt32), "FFFFFFFD"), -3);
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kUint32), "FFFFFFFD"), 4294967293.0);
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kFloat64), "400921FB54442D18"), M_PI);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kInt16), "FFFE"), -2);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kUint16), "FFFE"), 65534);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kInt32), "FFFFFFFD"), -3);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kUint32), "FFFFFFFD"), 4294967293.0);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kFloat64), "400921FB54442D18"), M_PI);
   form = Typed(ModbusForm::Type::kFloat64);
   form.most_significant_word = false;
-  EXPECT_EQ(ValueOf(form, "2D18544421FB4009"), M_PI);
-  EXPECT_EQ(ValueOf(Typed(ModbusForm::Type::kBoolean), "0100"), 1);
+  EXPECT_EQ(ValueIn(form, "2D18544421FB4009"), M_PI);
+  EXPECT_EQ(ValueIn(Typed(ModbusForm::Type::kBoolean), "0100"), 1);
 }
 
 TEST(ModbusPduTest, ScalesAndShifts) {
   ModbusForm form = Typed(ModbusForm::Type::kInt16);
   form.scale = 0.1;
   form.offset = -40;
-  EXPECT_DOUBLE_EQ(ValueOf(form, "01F4"), 10.0);
+  EXPECT_DOUBLE_EQ(ValueIn(form, "01F4"), 10.0);
 }
 
 TEST(ModbusPduTest, CoilsAreBitsFromTheLowestUp) {
   const Bytes data = Hex("CD6B05");  // V1.1b3, 6.1: coils 20 to 38.
-  ModbusForm form = At(19);
+  ModbusForm form = FormAt(19);
   form.entity = ModbusForm::Entity::kCoil;
   EXPECT_EQ(Value(form, 19, data), 1);
   form.address = 20;

@@ -35,7 +35,7 @@ constexpr int kTurnMs = 50;
 constexpr std::chrono::seconds kConnectTimeout{10};
 constexpr int kPayloadBytesMax = 1 << 20;
 
-Metric& Messages() {
+Metric& ReceivedMessages() {
   static Metric& metric =
       Counter("penstock_mqtt_client_messages_total", "Messages received from foreign brokers.");
   return metric;
@@ -181,7 +181,7 @@ class BrokerClient final : public Driver {
   }
 
   void OnMessage(const mosquitto_message& message) {
-    Messages().Add();
+    ReceivedMessages().Add();
     plans_.clear();
     mapper_.router().Find(message.topic, plans_);
     const auto bytes = static_cast<size_t>(message.payloadlen);

@@ -3,18 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include "base/bytes.h"
+#include "protocols/driver/testing_hex.h"
 
 namespace penstock::protocols::mqtt {
 namespace {
-
-Bytes Hex(std::string_view text) {
-  std::string digits;
-  for (const char c : text) {
-    if (c != ' ') digits += c;
-  }
-  return *FromHex(digits);
-}
 
 FixedHeader HeaderOf(ByteView packet) {
   const auto header = ReadHeader(packet, kRemainingLengthMax + 5);

@@ -125,7 +125,7 @@ bool IsNull(Value& value) {
   return !value.is_null().get(is_null) && is_null;
 }
 
-Metric& Refused() {
+Metric& RefusedPayloads() {
   static Metric& metric = Counter("penstock_mqtt_values_refused_total",
                                   "Values in MQTT payloads that went to quarantine.");
   return metric;
@@ -447,7 +447,7 @@ std::expected<void, PayloadMapper::Refusal> PayloadMapper::MapText(const Message
 
 void PayloadMapper::Quarantine(const Message& message, const things::Point* point,
                                Refusal refusal) {
-  Refused().Add();
+  RefusedPayloads().Add();
   quarantine_.Put({.at = message.now,
                    .source = fmt::format("mqtt client {}", message.client),
                    .point = point == nullptr ? "" : point->path(),

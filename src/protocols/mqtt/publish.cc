@@ -21,7 +21,7 @@
 namespace penstock::protocols::mqtt {
 namespace {
 
-Metric& Messages() {
+Metric& PublishedMessages() {
   static Metric& metric = Counter("penstock_mqtt_messages_total", "PUBLISH packets received.");
   return metric;
 }
@@ -44,7 +44,7 @@ Status Broker::OnPublish(Peer& peer, const FixedHeader& header, ByteView packet,
   if (!authorizer_.MayPublish(peer.principal, publish.topic)) {
     return PermissionDenied("not authorized to publish to {} [MQTT-3.3.5-2]", publish.topic);
   }
-  Messages().Add();
+  PublishedMessages().Add();
   if (publish.qos == 2) {
     auto& unreleased = peer.session->unreleased;
     if (!unreleased.insert(publish.packet_id).second) {  // Sent again; it was taken the first time.

@@ -38,7 +38,7 @@ Result<std::unique_ptr<CsvReplay>> Replay(const std::string& text, const things:
                                options, sink);
 }
 
-Time At(const std::string& text) { return ParseTime(text).value(); }
+Time TimeOf(const std::string& text) { return ParseTime(text).value(); }
 
 TEST(ReplayTest, RowsBecomeBatches) {
   auto replay =
@@ -48,11 +48,11 @@ TEST(ReplayTest, RowsBecomeBatches) {
   const ReplayBlock block = (*replay)->Next();
   EXPECT_EQ(block.batch.value, (std::vector<double>{1.5, 2, 1.6}));
   EXPECT_EQ(block.batch.point, (std::vector<PointId>{{0}, {1}, {0}}));
-  EXPECT_EQ(block.batch.source_time[0], At("2020-02-08T13:30:47Z"));
+  EXPECT_EQ(block.batch.source_time[0], TimeOf("2020-02-08T13:30:47Z"));
   EXPECT_TRUE((*replay)->Next().empty());
   EXPECT_EQ((*replay)->report().rows, 2U);
   EXPECT_EQ((*replay)->report().missing, 1U);
-  EXPECT_EQ((*replay)->report().last, At("2020-02-08T13:30:48Z"));
+  EXPECT_EQ((*replay)->report().last, TimeOf("2020-02-08T13:30:48Z"));
 }
 
 TEST(ReplayTest, LabelsComeBesideTheSamples) {
@@ -64,7 +64,7 @@ TEST(ReplayTest, LabelsComeBesideTheSamples) {
   ASSERT_EQ(block.labels.size(), 1U);
   EXPECT_EQ(block.labels[0][1], 1);
   EXPECT_TRUE(std::isnan(block.labels[0][2]));
-  EXPECT_EQ(block.rows[2], At("2023-11-14T22:13:22Z"));
+  EXPECT_EQ(block.rows[2], TimeOf("2023-11-14T22:13:22Z"));
 }
 
 TEST(ReplayTest, MissingColumnsAreNamedWithTheNearest) {
@@ -163,13 +163,13 @@ TEST(ReplayTest, ALineWithoutEndIsTornNotKept) {
 }
 
 TEST(CellTimeTest, KnowsTheFormatsOfFiles) {
-  const Time expected = At("2020-02-08T13:30:47.5Z");
+  const Time expected = TimeOf("2020-02-08T13:30:47.5Z");
   for (const char* text : {"2020-02-08 13:30:47.5", "2020-02-08T13:30:47.500Z",
                            "2020-02-08T14:30:47.5+01:00", "1581168647.5", "1581168647500",
                            "1581168647500000", "1581168647500000000", " 2020-02-08 13:30:47.5 "})
     EXPECT_EQ(ParseCellTime(text).value_or(Time()), expected) << text;
-  EXPECT_EQ(ParseCellTime("2020-02-08").value(), At("2020-02-08T00:00:00Z"));
-  EXPECT_EQ(ParseCellTime("2020-02-08 13:30").value(), At("2020-02-08T13:30:00Z"));
+  EXPECT_EQ(ParseCellTime("2020-02-08").value(), TimeOf("2020-02-08T00:00:00Z"));
+  EXPECT_EQ(ParseCellTime("2020-02-08 13:30").value(), TimeOf("2020-02-08T13:30:00Z"));
   for (const char* text :
        {"", "soon", "-5", "2020-13-01 00:00:00", "1e10", "99999999999999999999", "08.02.2020"})
     EXPECT_FALSE(ParseCellTime(text).has_value()) << text;
