@@ -40,6 +40,7 @@ Result<Time> TextKeeper::OldestInLog(Time none) const {
 }
 
 Result<size_t> TextKeeper::Tidy(Time now) {
+  if (!parts_.texts.pressed()) return parts_.texts.Tidy(DayOf(now), 0, {});
   ASSIGN_OR_RETURN(const Time from, OldestInLog(parts_.kept_from(now)));
   const uint32_t day = DayOf(from);
   return parts_.texts.Tidy(DayOf(now), day - std::min(day, kDaysMargin), parts_.present());

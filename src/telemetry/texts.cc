@@ -80,7 +80,7 @@ void PutTextRecord(Bytes& out, PointId point, uint32_t day, std::string_view tex
   wire::Store(out.data() + at, Crc32c(ByteView(out).subspan(at + 4)));
 }
 
-bool Pressed(size_t used, size_t bound) { return used > bound / 8 * 7; }
+bool NearlyFull(size_t used, size_t bound) { return used > bound / 8 * 7; }
 
 Metric& KnownTexts() {
   static Metric& metric = Gauge("penstock_texts", "Distinct texts that the node keeps.");
@@ -288,13 +288,28 @@ Status Texts::Sync() {
 
 // --- Forgetting
 
+bool Texts::NodeIsPressed() const {
+  return NearlyFull(by_code_.size(), limits_.texts) || NearlyFull(bytes_, limits_.bytes);
+}
+
+bool Texts::PointIsPressed(uint32_t brought) const {
+  return NearlyFull(brought, limits_.texts_of_point);
+}
+
+bool Texts::pressed() const {
+  const std::shared_lock lock(mutex_);
+  return NodeIsPressed() || std::ranges::any_of(of_point_, [this](const auto& point) {
+           return PointIsPressed(point.second);
+         });
+}
+
 // What may go, by address. A text that came while nobody had said what day it is stays.
 std::vector<const Texts::Entry*> Texts::Unused(uint32_t before) const {
-  const bool of_node = Pressed(by_code_.size(), limits_.texts) || Pressed(bytes_, limits_.bytes);
+  const bool of_node = NodeIsPressed();
   std::vector<const Entry*> unused;
   for (const auto& [code, entry] : by_code_)
     if (entry->day != 0 && entry->day < before &&
-        (of_node || Pressed(of_point_.at(entry->point.value), limits_.texts_of_point)))
+        (of_node || PointIsPressed(of_point_.at(entry->point.value))))
       unused.push_back(entry.get());
   std::ranges::sort(unused);
   return unused;

@@ -83,6 +83,7 @@ class Texts {
   // `before` are forgotten; how many. An error (the disk) forgets none. Once a day, and when
   // something was forgotten, the file is written anew.
   Result<size_t> Tidy(uint32_t today, uint32_t before, std::span<const double> in_use);
+  bool pressed() const;         // Seven eighths of some bound are filled.
   uint32_t newest_day() const;  // On which one of them came, as the file says; 0: not known.
 
   size_t size() const;
@@ -103,6 +104,8 @@ class Texts {
   void Add(PointId point, std::string_view text, uint64_t code, uint32_t day);
   void ComesAgain(Entry& entry);
   Result<double> Keep(PointId point, std::string_view text, bool of_point);
+  bool NodeIsPressed() const;
+  bool PointIsPressed(uint32_t brought) const;
   std::vector<const Entry*> Unused(uint32_t before) const;
   size_t Drop(std::span<const Entry* const> entries, uint32_t before);
 
