@@ -511,7 +511,6 @@ void Node::Parts::Reload() {
 void Node::Parts::Housekeep() {
   alarms->Sweep();
   expiry->Sweep();
-  text_keeper->Sweep();
   notifier->Sweep();
   features->Advance();
   lineage->Sweep();
@@ -527,6 +526,7 @@ void Node::Parts::Housekeep() {
   }
   edge_hub->Housekeep();
   BookForwarded();
+  text_keeper->Sweep();
 }
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
